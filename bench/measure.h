@@ -1,0 +1,54 @@
+// measure.h: what every bench does: know the machine, time fairly, print.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace fovea::bench {
+
+struct Settings {
+  int threads = 1;
+  bool json = false;
+  std::string set = "all";
+  int repeats = 7;
+};
+
+/// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
+/// the best seen in this process so far.
+double measure_peak(int threads);
+
+/// This machine, in words: CPU model, instruction set, threads, peak, and what OpenBLAS takes it for.
+nlohmann::json describe_machine(const Settings& s, double peak);
+
+struct Contender {
+  std::string name;
+  std::function<void()> run;
+};
+/// Median seconds of one run() of each. Repeats are interleaved, so that a disturbance hits all alike; before each one, the
+/// others' threads get time to fall asleep and one untimed run warms the caches.
+std::vector<double> median_seconds(const std::vector<Contender>& contenders, int repeats);
+
+/// One line (per cent of a freshly measured peak): what was computed, how many operations, the median times; under --json one object a line.
+class Table {
+ public:
+  Table(const Settings& s, std::string title, const std::vector<std::string>& contenders);
+  void row(const std::string& what, double operations, const std::vector<std::pair<std::string, double>>& seconds);
+
+ private:
+  bool json_;
+  double peak_;
+  std::string title_;
+  std::vector<std::string> contenders_;
+};
+
+std::vector<float> random_floats(std::int64_t n, std::uint64_t seed);
+/// Throws with `what` unless |y - want| <= bound everywhere.
+void verify(const std::string& what, const std::vector<float>& y, const std::vector<double>& want, double bound);
+
+void bench_gemm(const Settings& s);
+void bench_conv(const Settings& s);
+
+}   // namespace fovea::bench

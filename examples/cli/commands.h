@@ -1,0 +1,54 @@
+// commands.h: the commands of `fovea`, one file each, and what they share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "tensor/dtype.h"
+#include "tensor/error.h"
+#include "vision/data/dataset.h"
+#include "vision/training/evaluate.h"
+
+namespace fovea::cli {
+
+/// A command line that cannot be meant: exit code 2.
+struct UsageError : Error {
+  using Error::Error;
+};
+constexpr int kExitError = 1, kExitUsage = 2, kExitInterrupted = 130;   // 128 + SIGINT, as shells count
+
+/// What main() calls when a command was chosen; the exit code.
+using Action = std::function<int()>;
+/// Each adds its subcommand with its flags to `app` and sets `action` when it is the one.
+void add_train(CLI::App& app, Action& action);
+void add_eval(CLI::App& app, Action& action);
+void add_predict(CLI::App& app, Action& action);
+
+/// Options that several commands have, with their checks.
+struct MachineOptions {
+  int threads = 0;   // 0: one a core
+  std::string device = "cpu";
+  void add_to(CLI::App& command);
+  void apply() const;   // sets the number of threads
+  Device where() const { return device == "reference" ? Device::reference : Device::cpu; }
+};
+
+/// How the user called this program, for the commands we suggest: argv[0], quoted for the shell where needed.
+extern std::string program;
+std::string quoted(const std::string& word);
+
+/// Where the data set lies: data_dir, else $FOVEA_DATA/<data>, else the copy in Fovea's own source folder.
+std::filesystem::path data_folder(const std::string& data, const std::string& data_dir);
+vision::DataSplits load_data(const std::string& data, const std::string& data_dir);
+
+/// "device cpu (avx512), 2 threads"
+std::string machine_text(Device device);
+/// 77562 -> "77,562"
+std::string with_commas(std::int64_t n);
+/// "4 as 9: 6 times, ..." on lines of their own; "" when nothing is wrong.
+std::string confusion_text(const vision::ImageSet& set, const vision::Evaluation& e);
+
+}   // namespace fovea::cli

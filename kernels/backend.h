@@ -1,0 +1,29 @@
+// backend.h: the tags that choose an implementation, and what every kernel contract shares.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// Small functions of headers that per-instruction-set files include must never become shared weak symbols: the linker
+/// keeps one copy of those, and it might be the AVX-512 one. Inlining them leaves nothing to share.
+#define FOVEA_INLINE [[gnu::always_inline]] inline
+
+namespace fovea::kernels {
+
+/// The definition: plain loops, sums in double; float and double. What a reader reads first and every test trusts.
+struct Reference {};
+/// Vectors, tiles and threads; float and bfloat16. The same bits for any number of threads.
+struct Cpu {};
+
+/// What sums, statistics, norm parameters, weight gradients and losses are made of: double for double, else float. (A struct,
+/// because GCC and clang give functions that mention std::conditional_t different symbols, and their objects shall link together.)
+template <class T> struct Accumulator { using type = float; };
+template <> struct Accumulator<double> { using type = double; };
+template <class T> using acc_t = typename Accumulator<T>::type;
+
+/// A matrix of contiguous rows, row-major.
+struct RowShape {
+  std::int64_t rows, cols;
+};
+
+}   // namespace fovea::kernels

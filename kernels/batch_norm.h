@@ -1,0 +1,60 @@
+// batch_norm.h: batch normalisation. Ioffe & Szegedy 2015 (arXiv:1502.03167), Algorithm 1 and the gradients of section 3.
+//
+// Training needs two passes over x (statistics, then apply), unless the convolution that made x left its partials behind
+// (Epilogue::partials): then the first pass costs nothing. Activation and a residual ride along in the second.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/bfloat16.h"
+#include "kernels/fusion.h"
+
+namespace fovea::kernels {
+
+/// x (rows, channels), channels last; rows = n * h * w.
+struct ChannelShape {
+  std::int64_t rows, channels;
+};
+
+template <class T> std::size_t batch_norm_workspace_bytes(Reference, ChannelShape s);
+template <class T> std::size_t batch_norm_workspace_bytes(Cpu, ChannelShape s);
+
+/// mean[c] and the biased variance[c] = 1/rows sum (x - mean)^2, from tiles of kStatRows rows merged as in batch_norm_merge,
+/// so that x normalised alone or behind its convolution gets the same bits.
+template <class T> void batch_norm_statistics(Reference, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
+template <class T> void batch_norm_statistics(Cpu, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
+
+/// The same from partials (stat_tiles(rows), 2, channels), merged in tile order, in double: Chan, Golub & LeVeque 1979, Eq. (2.1).
+template <class A> void batch_norm_merge(const A* partials, A* mean, A* variance, ChannelShape s);
+
+/// y = act(scale[c] * x + shift[c] + residual). residual (rows, channels) or null; y may be x or residual.
+template <class T>
+void scale_shift(Reference, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y,
+                 ChannelShape s);
+template <class T>
+void scale_shift(Cpu, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y, ChannelShape s);
+
+/// Everything the gradient of y = act(scale * x + shift + residual) needs, where scale = gamma * inv_std and
+/// shift = beta - mean * scale. Null pointers: no such input, or nobody wants that gradient.
+template <class T> struct BatchNormGradient {
+  const T* x;                    // (rows, channels) the norm's input
+  const T* residual = nullptr;   // read only if there is an activation (its mask depends on it)
+  const T* dy;
+  const acc_t<T>*mean, *inv_std;   // (channels) of the batch, or the running ones
+  const acc_t<T>*scale, *shift;    // (channels)
+  Activation activation = Activation::none;
+  bool batch_statistics = true;   // false: mean and inv_std are constants (inference, frozen norm)
+  T* dx = nullptr;                // may be dy
+  bool accumulate_dx = false;
+  T* dresidual = nullptr;   // = g, below; may be dy when dx is not
+  bool accumulate_dresidual = false;
+  acc_t<T>* dgamma = nullptr;
+  acc_t<T>* dbeta = nullptr;
+  bool accumulate_dgamma = false, accumulate_dbeta = false;
+};
+
+/// With g = act'(.) * dy and x^ = (x - mean) * inv_std:   dbeta = sum g,   dgamma = sum g x^,
+/// dx = scale * (g - dbeta / rows - x^ * dgamma / rows),  or scale * g with constant statistics.
+template <class T> void batch_norm_backward(Reference, const BatchNormGradient<T>& a, ChannelShape s, void* workspace);
+template <class T> void batch_norm_backward(Cpu, const BatchNormGradient<T>& a, ChannelShape s, void* workspace);
+
+}   // namespace fovea::kernels

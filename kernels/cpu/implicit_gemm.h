@@ -1,0 +1,168 @@
+// implicit_gemm.h: the one driver behind GEMM, convolution and its input gradient: Y = epilogue(patches * weights).
+//
+// Tasks are blocks of 96 rows by some columns, cut by the shape alone. A task gathers its rows (patches.h), then walks over
+// the panels of B (panels.h), and for each over the 96 / kMr strips of rows: a panel is read from memory once and then
+// comes from the second-level cache. When k is long it is cut, and the partial tiles wait in floats between the cuts: the
+// chain of each element goes on where it stopped. The finished tile, still in the first-level cache, takes the epilogue.
+#pragma once
+
+#include "kernels/cpu/panels.h"
+#include "kernels/cpu/statistics.h"
+
+namespace fovea::kernels::FOVEA_ISA {
+namespace {
+
+constexpr std::int64_t kResident = 64 * 1024;   // floats of B that stay in the second-level cache
+constexpr std::int64_t kCutColumns = 256;       // columns of a task whose k is cut: its partial tiles take 96 KB
+
+/// Y[m, n] lies at y[image * image_step + i * row_step + j * pixel_step + n].
+template <class TC> struct Output {
+  TC* y;
+  std::int64_t image_step, row_step, pixel_step;
+  Epilogue<TC> e;
+  std::int64_t partials_n = 0;   // channels of a row of e.partials
+};
+
+/// Several products of one shape: the matrices of a batch, or the groups of a convolution. What to add from one to the next.
+struct Repeat {
+  std::int64_t count = 1, x = 0, w = 0, y = 0;
+  std::int64_t x_channels = 0, y_channels = 0;   // to the per-channel vectors of prologue and epilogue
+};
+
+/// What one thread works in. On its stack: kernels do not allocate, and the number of threads is nobody's business.
+struct Scratch {
+  alignas(64) float slab[kSlab + kSlack];
+  alignas(64) float tiles[kRows * kCutColumns];
+};
+
+/// Nothing but the sum is to be written.
+template <class TC> FOVEA_INLINE bool plain(const Epilogue<TC>& e) {
+  return !e.scale && !e.shift && !e.residual && e.activation == Activation::none && !e.accumulate;
+}
+
+/// One finished row of a tile to y at `at`: rounding, and the epilogue.
+template <class TC>
+FOVEA_INLINE void finish_row(const float* tile, std::int64_t cols, std::int64_t n0, std::int64_t at, const Output<TC>& out) {
+  const Epilogue<TC>& e = out.e;
+  TC* y = out.y + at + n0;
+  for (std::int64_t j = 0; j < cols; j += 16) {
+    const std::int64_t n = cols - j;
+    F16 v = load_some(tile + j, n);
+    if (e.accumulate) {
+      v = load_some(y + j, n) + v;
+    } else if (!plain(e)) {
+      if (e.scale)
+        v = e.shift ? fma(load_some(e.scale + n0 + j, n), v, load_some(e.shift + n0 + j, n)) : load_some(e.scale + n0 + j, n) * v;
+      else if (e.shift)
+        v = v + load_some(e.shift + n0 + j, n);
+      if (e.residual) v = v + load_some(e.residual + at + n0 + j, n);
+      v = activate(e.activation, v);
+    }
+    store_some(y + j, v, n);
+  }
+}
+
+/// Rows [m0, m1), columns [n0, n1) of one product; b: its packed panels.
+template <class T, class TC>
+void multiply_block(const Patches<T>& a, const float* b, std::int64_t n, const Output<TC>& out, std::int64_t m0, std::int64_t m1,
+                    std::int64_t n0, std::int64_t n1, Scratch& scratch) {
+  const std::int64_t rows = m1 - m0;
+  std::int64_t at[kRows];   // where each row's outputs lie in y
+  std::int64_t image = m0 / (a.p * a.q), line = m0 / a.q % a.p, col = m0 % a.q;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    at[i] = image * out.image_step + line * out.row_step + col * out.pixel_step;
+    if (++col == a.q) {
+      col = 0;
+      if (++line == a.p) line = 0, ++image;
+    }
+  }
+  Block block;
+  const Cut size = first_cut(a);
+  Cut cut = size;
+  const bool whole = size.r == a.r && size.s == a.s && size.c == a.c;
+  // Whole tiles of plain floats go from the registers straight to y, if its rows are evenly spaced.
+  const bool straight = whole && plain(out.e) && out.row_step == a.q * out.pixel_step && out.image_step == a.p * out.row_step;
+  // With few rows of B, all its panels stay in the second-level cache: then y is written row by row, as memory likes it.
+  const bool strips_first = (n1 - n0) * a.taps() <= kResident;
+  bool first = true;
+  for (bool more = true; more; first = false) {
+    gather(a, cut, m0, m1, scratch.slab, block);
+    const std::int64_t k0 = (cut.r0 * a.s + cut.s0) * a.c + cut.c0;
+    // Rows in the input itself are likely in no cache yet: a strip's first product asks for the next strip, run by run.
+    if (block.in_place && cut.c % 64 == 0) block.runs = {1, 0, cut.c / 64, 64, 64};
+    more = next_cut(a, size, cut);
+    const auto strip_times_panel = [&](std::int64_t i, std::int64_t j) {
+      const std::int64_t width = panel_width(n, j), cols = min_of(width, n - j);
+      const float* panel = b + j * a.taps() + k0 * width;
+      float* tile = whole ? scratch.tiles : scratch.tiles + (j - n0) * kRows + i * width;
+      std::int64_t ldc = width;
+      bool direct = false;
+      if constexpr (std::is_same_v<TC, float>) {
+        direct = straight && cols == width && i + kMr <= rows;
+        if (direct) tile = out.y + at[i] + j, ldc = out.pixel_step;
+      }
+      const std::int64_t* ahead = block.in_place && j == n0 && i + kMr < rows ? block.row + i + kMr : nullptr;
+      if (width == kNr)
+        multiply_rows<2>(block.base, block.row + i, block.runs, panel, tile, ldc, !first, ahead);
+      else
+        multiply_rows<1>(block.base, block.row + i, block.runs, panel, tile, ldc, !first, ahead);
+      if (more || direct) return;
+      for (std::int64_t l = 0; l < min_of(kMr, rows - i); ++l) finish_row(tile + l * width, cols, j, at[i + l], out);
+    };
+    if (strips_first)
+      for (std::int64_t i = 0; i < rows; i += kMr)
+        for (std::int64_t j = n0; j < n1; j += kNr) strip_times_panel(i, j);
+    else
+      for (std::int64_t j = n0; j < n1; j += kNr)
+        for (std::int64_t i = 0; i < rows; i += kMr) strip_times_panel(i, j);
+  }
+  if (out.e.partials) {   // of the rounded output, still in the second-level cache
+    float* mean = out.e.partials + 2 * (m0 / kRows) * out.partials_n + n0;
+    tile_statistics(out.y + at[0] + n0, rows, n1 - n0, out.pixel_step, mean, mean + out.partials_n);
+  }
+}
+
+/// All products of `repeat`. packed: room for packed_floats(taps, n) floats times min(count, wave).
+template <class T, class TC>
+void multiply(const Patches<T>& a, const Weights<T>& b, const Output<TC>& out, const Repeat& repeat, std::int64_t wave, float* packed) {
+  const std::int64_t m = a.rows(), n = b.n, panel_floats = packed_floats(a.taps(), n);
+  if (m == 0 || n == 0) return;
+  const bool one_b = repeat.w == 0;
+  const std::int64_t row_blocks = ceil_div(m, kRows);
+  // Columns of a task: all, unless that leaves fewer than 24 tasks or too many partial tiles.
+  constexpr std::int64_t kColumns = 64, kTasks = 24;
+  std::int64_t column_blocks = max_of(1, min_of(ceil_div(kTasks, row_blocks * repeat.count), ceil_div(n, kColumns)));
+  if (const Cut c = first_cut(a); c.r * c.s * c.c < a.taps()) column_blocks = max_of(column_blocks, ceil_div(n, kCutColumns));
+  const std::int64_t columns = round_up(ceil_div(n, column_blocks), kColumns), panels = ceil_div(n, kNr);
+  column_blocks = ceil_div(n, columns);
+
+  for (std::int64_t z0 = 0; z0 < repeat.count; z0 += wave) {
+    const std::int64_t count = min_of(wave, repeat.count - z0), matrices = one_b ? 1 : count;
+    if (!one_b || z0 == 0)
+      parallel_for(matrices * panels * a.r, [&](std::int64_t i) {
+        const std::int64_t z = i / (panels * a.r), j = i / a.r % panels * kNr;
+        Weights<T> bz = b;
+        bz.w += (z0 + z) * repeat.w;
+        pack_panel(a, bz, j, i % a.r, packed + z * panel_floats + j * a.taps());
+      });
+    parallel_for(count * row_blocks * column_blocks, [&](std::int64_t i) {
+      const std::int64_t z = i / (row_blocks * column_blocks), m0 = i / column_blocks % row_blocks * kRows,
+                         n0 = i % column_blocks * columns;
+      Patches<T> az = a;
+      Output<TC> outz = out;
+      const std::int64_t zz = z0 + z;
+      az.x += zz * repeat.x;
+      if (a.scale) az.scale += zz * repeat.x_channels, az.shift += zz * repeat.x_channels;
+      outz.y += zz * repeat.y;
+      if (out.e.residual) outz.e.residual += zz * repeat.y;
+      if (out.e.scale) outz.e.scale += zz * repeat.y_channels;
+      if (out.e.shift) outz.e.shift += zz * repeat.y_channels;
+      if (out.e.partials) outz.e.partials += zz * repeat.y_channels;
+      Scratch scratch;
+      multiply_block(az, packed + (one_b ? 0 : z * panel_floats), n, outz, m0, min_of(m, m0 + kRows), n0, min_of(n, n0 + columns), scratch);
+    });
+  }
+}
+
+}   // namespace
+}   // namespace fovea::kernels::FOVEA_ISA

@@ -1,0 +1,70 @@
+// map.h: the elementwise skeletons of the Cpu backend: a formula (as in map_reference.h) on 16 lanes at a time, cut into tasks
+// of a fixed number of elements. Arithmetic is in float; each output is rounded once. These run at the speed of memory.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+#include "kernels/parallel.h"
+
+namespace fovea::kernels::FOVEA_ISA {
+namespace {
+
+/// Elements per task, 64 KB of float: long beside the cost of handing it out, short enough to share the work evenly.
+constexpr std::int64_t kGrain = 16384;
+
+FOVEA_INLINE std::int64_t min(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+FOVEA_INLINE std::int64_t max(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+FOVEA_INLINE std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// The first n lanes from p, or to p; with a constant 16 nothing is left of the branch.
+template <class T> FOVEA_INLINE F16 load(const T* p, std::int64_t n, float fill = 0.f) {
+  return n == 16 ? F16::load(p) : F16::load_first(p, n, fill);
+}
+template <class T> FOVEA_INLINE void store(T* p, std::int64_t n, F16 x) { n == 16 ? x.store(p) : x.store_first(p, n); }
+
+/// f(i, 16) for i = 0, 16, 32, ... and f(i, what is left) at the end. f has to be FOVEA_LANES_INLINE.
+template <class F> FOVEA_INLINE void for_lanes(std::int64_t n, const F& f) {
+  std::int64_t i = 0;
+  for (; i + 16 <= n; i += 16) f(i, 16);
+  if (i < n) f(i, n - i);
+}
+/// The same with f<Blocks>(i, lanes) for 16 * Blocks neighbours: two blocks at a time (two chains of additions hide their
+/// latency), then one, then what is left.
+template <class F> FOVEA_INLINE void for_lane_blocks(std::int64_t n, const F& f) {
+  std::int64_t i = 0;
+  for (; i + 32 <= n; i += 32) f.template operator()<2>(i, 16);
+  for (; i + 16 <= n; i += 16) f.template operator()<1>(i, 16);
+  if (i < n) f.template operator()<1>(i, n - i);
+}
+#define FOVEA_LANES_INLINE __attribute__((always_inline))   // written after a lambda's parameters: inlined at both calls
+
+/// f(first, count) for tasks of `grain` out of n, on the pool.
+template <class F> FOVEA_INLINE void parallel_ranges(std::int64_t n, std::int64_t grain, const F& f) {
+  parallel_for(ceil_div(n, grain), [&](std::int64_t task) { f(task * grain, min(grain, n - task * grain)); });
+}
+
+/// y[i] = f.value(x[i]...) for i < n, or += with accumulate. y may be any of the inputs.
+template <class F, class T, class... X> FOVEA_INLINE void map(std::int64_t n, F f, T* y, bool accumulate, const X*... x) {
+  parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
+    for_lanes(count, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
+      i += first;
+      F16 value = f.value(load(x + i, lanes)...);
+      if (accumulate) value = load(y + i, lanes) + value;
+      store(y + i, lanes, value);
+    });
+  });
+}
+
+/// dx[i] = f.gradient(x_or_y[i], dy[i]), or += with accumulate. dx may be dy.
+template <class F, class T> FOVEA_INLINE void map_gradient(std::int64_t n, F f, T* dx, bool accumulate, const T* x_or_y, const T* dy) {
+  parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
+    for_lanes(count, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
+      i += first;
+      F16 value = f.gradient(load(x_or_y + i, lanes), load(dy + i, lanes));
+      if (accumulate) value = load(dx + i, lanes) + value;
+      store(dx + i, lanes, value);
+    });
+  });
+}
+
+}   // namespace
+}   // namespace fovea::kernels::FOVEA_ISA

@@ -1,0 +1,160 @@
+// simd.h: vectors for kernels/*_cpu.cpp. Included only there: its content depends on the instruction set being compiled.
+//
+//   Native   one hardware register of floats, a GNU vector type: kWidth = 16 (AVX-512), 8 (AVX2) or 4 (baseline) lanes.
+//            Arithmetic is the compiler's; micro-kernels hold their register tile in these.
+//   F16      16 virtual lanes = 1, 2 or 4 Native. Everything that sums across elements uses these, so that the order of
+//            every sum, and with it every bit, is the same for AVX2 and AVX-512.
+//
+// The one multiply-add is fma(a, b, c); the build has -ffp-contract=off, so nothing is fused behind our back. The
+// baseline has no such instruction and rounds twice: its bits may differ.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/activation.h"
+#include "kernels/backend.h"
+#include "kernels/bfloat16.h"
+
+#ifndef FOVEA_ISA
+#error "simd.h is for the per-instruction-set files (kernels/*_cpu.cpp)"
+#endif
+
+namespace fovea::kernels::FOVEA_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+typedef float Native __attribute__((vector_size(kWidth * 4)));
+typedef std::int32_t NativeInt __attribute__((vector_size(kWidth * 4)));
+typedef std::uint16_t NativeHalf __attribute__((vector_size(kWidth * 2)));
+typedef std::uint32_t NativeUint __attribute__((vector_size(kWidth * 4)));
+
+// Unaligned loads and stores of one register.
+FOVEA_INLINE Native load(const float* p) {
+  Native v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+FOVEA_INLINE void store(float* p, Native v) { __builtin_memcpy(p, &v, sizeof v); }
+FOVEA_INLINE Native broadcast(float x) { return x - Native{}; }   // x - 0 is x for every x, -0 and NaN included
+FOVEA_INLINE Native load(const bfloat16* p) {
+  NativeHalf h;
+  __builtin_memcpy(&h, p, sizeof h);
+  return (Native)(__builtin_convertvector(h, NativeUint) << 16);
+}
+/// Rounds to nearest even, as bfloat16::round.
+FOVEA_INLINE void store(bfloat16* p, Native v) {
+  const NativeUint u = (NativeUint)v;
+  const NativeUint rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  const NativeUint nan = (NativeUint)((NativeInt)(u & 0x7fffffffu) > 0x7f800000);
+  const NativeHalf h = __builtin_convertvector((nan & ((u >> 16) | 0x40u)) | (~nan & rounded), NativeHalf);
+  __builtin_memcpy(&p->bits, &h, sizeof h);
+}
+FOVEA_INLINE Native fma(Native a, Native b, Native c) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+  return (Native)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+/// a > b ? a : b per lane, b when either is NaN: exactly what maxps does.
+FOVEA_INLINE Native max(Native a, Native b) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);   // unmasked, but GCC 12 does not warn
+#elif defined(__AVX2__)
+  return (Native)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return (Native)_mm_max_ps((__m128)a, (__m128)b);
+#endif
+}
+/// x where m > 0, else +0.
+FOVEA_INLINE Native where_positive(Native m, Native x) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)m, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)x);
+#else
+  return (Native)((NativeInt)(m > Native{}) & (NativeInt)x);
+#endif
+}
+
+/// 16 virtual lanes.
+struct F16 {
+  static constexpr int kParts = 16 / kWidth;
+  Native v[kParts];
+
+  FOVEA_INLINE F16() : v{} {}
+  FOVEA_INLINE explicit F16(float x) {
+    for (auto& part : v) part = broadcast(x);
+  }
+  template <class T> FOVEA_INLINE static F16 load(const T* p) {
+    F16 r;
+    for (int i = 0; i < kParts; ++i) r.v[i] = FOVEA_ISA::load(p + i * kWidth);
+    return r;
+  }
+  /// The first n < 16 elements; the other lanes are `fill`. Reads nothing past p[n - 1].
+  template <class T> FOVEA_INLINE static F16 load_first(const T* p, std::int64_t n, float fill = 0.f) {
+    float lanes[16];
+    for (int i = 0; i < 16; ++i) lanes[i] = i < n ? float(p[i]) : fill;
+    return load(lanes);
+  }
+  template <class T> FOVEA_INLINE void store(T* p) const {
+    for (int i = 0; i < kParts; ++i) FOVEA_ISA::store(p + i * kWidth, v[i]);
+  }
+  template <class T> FOVEA_INLINE void store_first(T* p, std::int64_t n) const {
+    T lanes[16];
+    store(lanes);
+    for (int i = 0; i < 16; ++i)
+      if (i < n) p[i] = lanes[i];
+  }
+
+#define FOVEA_LANEWISE(op)                                      \
+  FOVEA_INLINE friend F16 operator op(F16 a, F16 b) {           \
+    for (int i = 0; i < kParts; ++i) a.v[i] = a.v[i] op b.v[i]; \
+    return a;                                                   \
+  }
+  FOVEA_LANEWISE(+)
+  FOVEA_LANEWISE(-)
+  FOVEA_LANEWISE(*)
+  FOVEA_LANEWISE(/)
+#undef FOVEA_LANEWISE
+};
+
+FOVEA_INLINE F16 fma(F16 a, F16 b, F16 c) {
+  for (int i = 0; i < F16::kParts; ++i) c.v[i] = fma(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
+FOVEA_INLINE F16 max(F16 a, F16 b) {
+  for (int i = 0; i < F16::kParts; ++i) a.v[i] = max(a.v[i], b.v[i]);
+  return a;
+}
+FOVEA_INLINE F16 where_positive(F16 m, F16 x) {
+  for (int i = 0; i < F16::kParts; ++i) x.v[i] = where_positive(m.v[i], x.v[i]);
+  return x;
+}
+
+/// Sum of the 16 lanes in one fixed tree: lane i with i + 8, then + 4, + 2, + 1.
+FOVEA_INLINE float sum(F16 x) {
+  float t[16];
+  x.store(t);
+  for (int width = 8; width >= 1; width /= 2)
+    for (int i = 0; i < width; ++i) t[i] += t[i + width];
+  return t[0];
+}
+FOVEA_INLINE float max_lane(F16 x) {
+  float t[16];
+  x.store(t);
+  for (int width = 8; width >= 1; width /= 2)
+    for (int i = 0; i < width; ++i) t[i] = t[i] > t[i + width] ? t[i] : t[i + width];
+  return t[0];
+}
+
+}   // namespace
+}   // namespace fovea::kernels::FOVEA_ISA

@@ -1,0 +1,51 @@
+// elementwise_reference.cpp: arithmetic on arrays as plain loops; and the conversions that involve double.
+#include <bit>
+#include <cmath>
+
+#include "kernels/activation.h"
+#include "kernels/elementwise.h"
+#include "kernels/map_reference.h"
+
+namespace fovea::kernels {
+
+template <class T> void add(Reference, const T* a, const T* b, T* y, std::int64_t n) { map(n, Add{}, y, false, a, b); }
+template <class T> void scale(Reference, const T* x, acc_t<T> factor, T* y, std::int64_t n, bool accumulate) {
+  map(n, Scale{factor}, y, accumulate, x);
+}
+template <class T> void relu_forward(Reference, const T* x, T* y, std::int64_t n) { map(n, Relu{}, y, false, x); }
+template <class T> void relu_backward(Reference, const T* y, const T* dy, T* dx, std::int64_t n, bool accumulate) {
+  map_gradient(n, Relu{}, dx, accumulate, y, dy);
+}
+
+#define FOVEA_INSTANTIATE(T)                                           \
+  template void add(Reference, const T*, const T*, T*, std::int64_t);  \
+  template void scale(Reference, const T*, T, T*, std::int64_t, bool); \
+  template void relu_forward(Reference, const T*, T*, std::int64_t);   \
+  template void relu_backward(Reference, const T*, const T*, T*, std::int64_t, bool);
+FOVEA_INSTANTIATE(float)
+FOVEA_INSTANTIATE(double)
+#undef FOVEA_INSTANTIATE
+
+namespace {
+
+template <class To> To rounded(double x) { return To(x); }
+
+/// By way of float it would be rounded twice: a float half-way between two bfloat16 is first moved to the side where x is.
+template <> bfloat16 rounded<bfloat16>(double x) {
+  float f = float(x);
+  const bool half_way = (std::bit_cast<std::uint32_t>(f) & 0xffffu) == 0x8000u;
+  if (half_way && double(f) != x) f = std::nextafter(f, double(f) < x ? INFINITY : -INFINITY);
+  return bfloat16(f);
+}
+
+}   // namespace
+
+template <class From, class To> void convert(const From* x, To* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = rounded<To>(x[i]);
+}
+template void convert(const float*, double*, std::int64_t);
+template void convert(const double*, float*, std::int64_t);
+template void convert(const bfloat16*, double*, std::int64_t);
+template void convert(const double*, bfloat16*, std::int64_t);
+
+}   // namespace fovea::kernels

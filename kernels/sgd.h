@@ -1,0 +1,19 @@
+// sgd.h: one step of stochastic gradient descent over a flat run of parameters.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace fovea::kernels {
+
+struct SgdStep {
+  double lr, momentum = 0, dampening = 0, weight_decay = 0;
+  bool nesterov = false;
+  bool first = false;   // the velocity starts as the gradient itself, undampened (Sutskever et al. 2013 as PyTorch has it)
+};
+
+/// g' = g + weight_decay * w;  v = momentum * v + (1 - dampening) * g';  w -= lr * (nesterov ? g' + momentum * v : v).
+/// T is float or double (parameters are never bfloat16). v is not read when momentum is 0 (and may be null).
+template <class T> void sgd_step(Reference, T* w, const T* g, T* v, const SgdStep& o, std::int64_t n);
+template <class T> void sgd_step(Cpu, T* w, const T* g, T* v, const SgdStep& o, std::int64_t n);
+
+}   // namespace fovea::kernels

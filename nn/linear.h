@@ -1,0 +1,33 @@
+// linear.h: the fully connected layer.
+#pragma once
+
+#include "autograd/linear.h"
+#include "nn/module.h"
+
+namespace fovea::nn {
+
+struct LinearOptions {
+  std::int64_t in = 0, out = 0;   // features
+  bool bias = true;
+};
+
+/// y = x weight^T + bias.  x (rows, in) -> y (rows, out); weight (out, in).
+/// weight, bias ~ U(-b, b), b = 1 / sqrt(in): what PyTorch's nn.Linear does (LeCun et al. 1998, "Efficient BackProp", section
+/// 4.6, with a third of its variance).
+class Linear : public Module {
+ public:
+  using Options = LinearOptions;
+  explicit Linear(const Options& o);
+  Variable forward(const Variable& x) override;
+  std::string describe() const override;
+
+  const Options& options() const { return o_; }
+  const Variable& weight() const { return weight_; }
+
+ private:
+  Options o_;
+  Variable& weight_;
+  Variable* bias_ = nullptr;
+};
+
+}   // namespace fovea::nn

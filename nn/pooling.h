@@ -1,0 +1,34 @@
+// pooling.h: layers that make an image smaller.
+#pragma once
+
+#include "autograd/pooling.h"
+#include "nn/module.h"
+
+namespace fovea::nn {
+
+using MaxPool2dOptions = MaxPool2dConfig;   // kernel, stride, padding
+
+/// The largest value of each window. x (N, H, W, C) -> y (N, P, Q, C), P = floor((H + 2 padding.h - kernel.h) / stride.h) + 1.
+class MaxPool2d : public Module {
+ public:
+  using Options = MaxPool2dOptions;
+  explicit MaxPool2d(const Options& o) : o_(o) {}
+  Variable forward(const Variable& x) override;
+  std::string describe() const override;
+
+ private:
+  Options o_;
+};
+
+struct GlobalAvgPool2dOptions {};
+
+/// The mean of each channel. x (N, H, W, C) -> y (N, C). Lin et al. 2013, "Network in Network", section 3.2.
+class GlobalAvgPool2d : public Module {
+ public:
+  using Options = GlobalAvgPool2dOptions;
+  explicit GlobalAvgPool2d(const Options& = {}) {}
+  Variable forward(const Variable& x) override;
+  std::string describe() const override { return "GlobalAvgPool2d"; }
+};
+
+}   // namespace fovea::nn

@@ -1,0 +1,23 @@
+// sequential.h: layers one after another.
+//
+//   Sequential net;
+//   net.add<Conv2d>({.in = 1, .out = 8}), net.add<ReLU>(), net.add<GlobalAvgPool2d>(), net.add<Linear>({.in = 8, .out = 10});
+#pragma once
+
+#include "nn/module.h"
+
+namespace fovea::nn {
+
+struct SequentialOptions {};
+
+/// y = layer_n(... layer_1(layer_0(x))). Children are named "0", "1", ... as in PyTorch.
+class Sequential : public Module {
+ public:
+  using Options = SequentialOptions;
+  explicit Sequential(const Options& = {}) {}
+  template <class M> M& add(const typename M::Options& options = {}) { return Module::add<M>(std::to_string(children().size()), options); }
+  Variable forward(const Variable& x) override;
+  std::string describe() const override { return "Sequential"; }
+};
+
+}   // namespace fovea::nn

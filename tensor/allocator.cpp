@@ -1,0 +1,198 @@
+// allocator.cpp: blocks come in size classes; a freed block waits in its class's list for the next request of that class.
+//
+// Classes: eight steps between powers of two, so a block is at most 1/8 larger than asked for (or 63 bytes), and the shapes
+// of a training step find the blocks of the step before. Blocks of 2 MiB and more are mapped by themselves, aligned to
+// huge pages; smaller ones come from the C library.
+// What waits is bounded: in_use + cached stays below twice the most that was ever in use (at least kFloor). A request
+// that would break this first gives back all that waits, as after a change of batch size, when nobody will ask for the old blocks.
+#include "tensor/allocator.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "tensor/error.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FOVEA_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FOVEA_ADDRESS_SANITIZER
+#endif
+#endif
+
+namespace fovea {
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;   // a cache line, and the widest vector
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kFloor = std::size_t{64} << 20;
+constexpr std::size_t kLargest = std::size_t{1} << 47;   // what an x86-64 process can address
+
+std::size_t size_class(std::size_t bytes) {
+  bytes = std::max(bytes, kAlignment);
+  const std::size_t step = std::max(kAlignment, std::bit_floor(bytes) / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+/// Maps one huge page too many and cuts off what lies outside the alignment. Null when there is no memory.
+void* map_aligned(std::size_t bytes) {
+  void* mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(mapped);
+  const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + bytes, kHugePage - before);
+  madvise(begin + before, bytes, MADV_HUGEPAGE);   // a wish: without huge pages it works as well
+  return begin + before;
+}
+
+thread_local const char* current_tag = "other";
+
+class Allocator {
+ public:
+  /// Never destroyed: tensors in static variables may die after everything else.
+  static Allocator& instance() {
+    static Allocator* const allocator = new Allocator;
+    return *allocator;
+  }
+
+  std::shared_ptr<Storage> allocate(std::size_t bytes) {
+    const std::size_t block = size_class(std::min(bytes, kLargest));
+    void* data = bytes <= kLargest ? take(bytes, block) : nullptr;
+    if (!data) throw Error(detail::join("memory: no room for ", bytes, " bytes\n", memory_table()));
+    return std::make_shared<Storage>(data, bytes, block, current_tag);
+  }
+
+  void release(void* data, std::size_t block, const char* tag) {
+    const std::lock_guard lock(mutex_);
+    in_use_ -= block;
+    by_tag_.find(tag)->second -= block;
+    if (direct_) {
+      std::free(data);
+    } else {
+      free_[block].push_back(data);
+      cached_ += block;
+    }
+  }
+
+  MemoryStatistics statistics() {
+    const std::lock_guard lock(mutex_);
+    MemoryStatistics s{.in_use = in_use_, .peak = peak_, .cached = cached_, .from_system = from_system_, .by_tag = {}};
+    for (const auto& [tag, bytes] : by_tag_)
+      if (bytes > 0) s.by_tag.emplace(tag, bytes);
+    return s;
+  }
+
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    peak_ = in_use_;
+  }
+
+  void release_cached() {
+    const std::lock_guard lock(mutex_);
+    give_back();
+  }
+
+ private:
+  Allocator() {
+    const char* choice = std::getenv("FOVEA_ALLOCATOR");
+    if (choice && std::strcmp(choice, "direct") == 0) direct_ = true;
+#ifdef FOVEA_ADDRESS_SANITIZER
+    direct_ = true;
+#endif
+  }
+
+  void* take(std::size_t bytes, std::size_t block) {
+    const std::lock_guard lock(mutex_);
+    void* data = nullptr;
+    if (const auto list = free_.find(block); list != free_.end() && !list->second.empty()) {
+      data = list->second.back();   // the last one freed: likeliest still in the cache
+      list->second.pop_back();
+      cached_ -= block;
+    } else {
+      if (in_use_ + cached_ + block > std::max(kFloor, 2 * std::max(most_, in_use_ + block))) give_back();
+      data = from_system(bytes, block);
+      if (!data) {
+        give_back();
+        data = from_system(bytes, block);
+      }
+      if (!data) return nullptr;
+    }
+    in_use_ += block;
+    peak_ = std::max(peak_, in_use_);
+    most_ = std::max(most_, in_use_);
+    const auto tag = by_tag_.find(current_tag);
+    if (tag == by_tag_.end())
+      by_tag_.emplace(current_tag, block);
+    else
+      tag->second += block;
+    return data;
+  }
+
+  void* from_system(std::size_t bytes, std::size_t block) {
+    ++from_system_;
+    if (!direct_ && block >= kHugePage) return map_aligned(block);
+    void* data = nullptr;   // direct: the exact size, so that a checker sees the first byte past it
+    return posix_memalign(&data, kAlignment, direct_ ? std::max<std::size_t>(bytes, 1) : block) == 0 ? data : nullptr;
+  }
+
+  void give_back() {
+    for (auto& [block, list] : free_) {
+      for (void* data : list) {
+        if (block >= kHugePage)
+          munmap(data, block);
+        else
+          std::free(data);
+      }
+    }
+    free_.clear();
+    cached_ = 0;
+  }
+
+  std::mutex mutex_;
+  bool direct_ = false;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;   // by size class
+  std::map<std::string, std::size_t, std::less<>> by_tag_;
+  std::size_t in_use_ = 0, peak_ = 0, cached_ = 0, from_system_ = 0;
+  std::size_t most_ = 0;   // as peak_, but never reset
+};
+
+}   // namespace
+
+Storage::Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag)
+    : data_(data), bytes_(bytes), block_bytes_(block_bytes), tag_(tag) {}
+Storage::~Storage() { Allocator::instance().release(data_, block_bytes_, tag_); }
+
+std::shared_ptr<Storage> allocate(std::size_t bytes) { return Allocator::instance().allocate(bytes); }
+MemoryStatistics memory_statistics() { return Allocator::instance().statistics(); }
+void reset_peak_memory() { Allocator::instance().reset_peak(); }
+void release_cached_memory() { Allocator::instance().release_cached(); }
+
+std::string memory_table() {
+  const MemoryStatistics s = memory_statistics();
+  std::string table;
+  const auto line = [&](const std::string& name, std::size_t bytes) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%12.3f MiB  ", static_cast<double>(bytes) / (1 << 20));
+    table += text + name + "\n";
+  };
+  for (const auto& [tag, bytes] : s.by_tag) line(tag, bytes);
+  line("in use", s.in_use);
+  line("peak", s.peak);
+  line("cached", s.cached);
+  return table;
+}
+
+MemoryTag::MemoryTag(const char* tag) : previous_(current_tag) { current_tag = tag; }
+MemoryTag::~MemoryTag() { current_tag = previous_; }
+
+}   // namespace fovea

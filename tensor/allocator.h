@@ -1,0 +1,60 @@
+// allocator.h: memory for tensors. Freed blocks are kept by size and given out again, so pages stay mapped and a training
+// step allocates nothing from the system; and every byte is counted under a tag, so that one can ask where memory went.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tensor/dtype.h"
+
+namespace fovea {
+
+/// A block of 64-byte-aligned memory; returns to its allocator when destroyed.
+class Storage {
+ public:
+  Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }   // as asked for; the block may be larger
+
+ private:
+  void* data_;
+  std::size_t bytes_, block_bytes_;
+  const char* tag_;
+};
+
+/// Bytes are those asked for, rounded up to the block that serves them.
+struct MemoryStatistics {
+  std::size_t in_use = 0;                      // held by living tensors
+  std::size_t peak = 0;                        // the most that in_use was since the last reset_peak_memory()
+  std::size_t cached = 0;                      // freed and kept for reuse
+  std::size_t from_system = 0;                 // number of calls to the system's allocator so far
+  std::map<std::string, std::size_t> by_tag;   // in_use, by the MemoryTag that was set when it was allocated
+};
+
+/// Thread-safe. Throws Error with the table of memory when the system has no more (after giving back what is cached).
+/// FOVEA_ALLOCATOR=direct in the environment asks the system for every block, so that memory checkers see each one.
+std::shared_ptr<Storage> allocate(std::size_t bytes);
+MemoryStatistics memory_statistics();
+void reset_peak_memory();
+void release_cached_memory();
+/// One line a tag, for humans.
+std::string memory_table();
+
+/// Allocations of this thread are counted under `tag` (a string literal) while this lives; they nest. Default "other".
+class MemoryTag {
+ public:
+  explicit MemoryTag(const char* tag);
+  ~MemoryTag();
+  MemoryTag(const MemoryTag&) = delete;
+  MemoryTag& operator=(const MemoryTag&) = delete;
+
+ private:
+  const char* previous_;
+};
+
+}   // namespace fovea

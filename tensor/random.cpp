@@ -1,0 +1,83 @@
+// random.cpp: Philox4x32-10 and what is made of its bits. Salmon et al. 2011, section 3.3.
+#include "tensor/random.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace fovea {
+
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> k) {
+  constexpr std::uint64_t kMultiply0 = 0xD2511F53, kMultiply1 = 0xCD9E8D57;
+  constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;   // golden ratio, sqrt(3) - 1
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = kMultiply0 * c[0], p1 = kMultiply1 * c[2];
+    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
+    k = {k[0] + kWeyl0, k[1] + kWeyl1};
+  }
+  return c;
+}
+
+namespace {
+
+std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
+std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
+
+/// Numbers 4 block .. 4 block + 3 of the stream.
+std::array<std::uint32_t, 4> block_of(const RandomKey& key, std::uint64_t block) {
+  return philox4x32({low(block), high(block), low(key.stream), high(key.stream)}, {low(key.seed), high(key.seed)});
+}
+
+/// 53 bits of two words.
+double fraction(std::uint32_t a, std::uint32_t b) { return static_cast<double>((std::uint64_t{a >> 5} << 26) | (b >> 6)) * 0x1p-53; }
+
+/// The finaliser of SplitMix64 (Steele et al. 2014): a bijection that spreads each bit over all.
+std::uint64_t mix(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+}   // namespace
+
+std::uint32_t RandomKey::bits(std::uint64_t index) const { return block_of(*this, index / 4)[index % 4]; }
+
+float RandomKey::uniform(std::uint64_t index) const { return static_cast<float>(bits(index) >> 8) * 0x1p-24f; }
+
+double RandomKey::uniform_f64(std::uint64_t index) const {
+  const auto words = block_of(*this, index / 2);
+  const std::size_t at = index % 2 * 2;
+  return fraction(words[at], words[at + 1]);
+}
+
+double RandomKey::normal(std::uint64_t index) const {
+  const auto words = block_of(*this, index / 2);                                     // one block makes a pair of normals
+  const double radius = std::sqrt(-2 * std::log1p(-fraction(words[0], words[1])));   // 1 - u is in (0, 1]
+  const double angle = 2 * std::numbers::pi * fraction(words[2], words[3]);
+  return radius * (index % 2 == 0 ? std::cos(angle) : std::sin(angle));
+}
+
+std::uint64_t RandomKey::below(std::uint64_t index, std::uint64_t n) const {
+  const auto words = block_of(*this, index / 2);
+  const std::size_t at = index % 2 * 2;
+  const std::uint64_t x = (std::uint64_t{words[at]} << 32) | words[at + 1];
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(x) * n) >> 64);
+}
+
+RandomKey RandomKey::fork(std::string_view purpose, std::uint64_t number) const {
+  std::uint64_t hash = 0xCBF29CE484222325u;   // FNV-1a
+  for (const char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  return {.seed = seed, .stream = mix(mix(stream ^ hash) ^ number)};
+}
+
+RandomKey Generator::next() { return {.seed = seed_, .stream = used_++}; }
+
+Generator& default_generator() {
+  static Generator generator;
+  return generator;
+}
+
+void manual_seed(std::uint64_t seed) { default_generator().set_state(seed, 0); }
+
+}   // namespace fovea

@@ -1,0 +1,79 @@
+// tensor.h: values. A Tensor is a shape, a dtype, a device and a share of some memory; it knows nothing of gradients.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tensor/allocator.h"
+#include "tensor/dtype.h"
+#include "tensor/error.h"
+#include "tensor/random.h"
+#include "tensor/shape.h"
+
+namespace fovea {
+
+/// Always contiguous, row-major, channels last. Copying a Tensor shares its memory (as in every framework); clone() copies it.
+/// reshape and slice are views; everything else makes new memory.
+class Tensor {
+ public:
+  Tensor() = default;                                                                        // undefined
+  static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);   // not initialised
+  static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor full(Shape shape, double value, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor empty_like(const Tensor& t) { return empty(t.shape(), t.dtype(), t.device()); }
+  static Tensor zeros_like(const Tensor& t) { return zeros(t.shape(), t.dtype(), t.device()); }
+  /// Values in row-major order; throws ShapeError when their number is not the shape's.
+  template <class T> static Tensor from(const std::vector<T>& values, Shape shape, Device device = Device::cpu);
+  /// N(0, 1) and U[0, 1) from Philox, the same on every device; float32 is the rounded double.
+  static Tensor randn(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor rand(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = Device::cpu);
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  int rank() const { return shape_.rank(); }
+  std::int64_t dim(int i) const { return shape_.dim(i); }
+  std::int64_t elements() const { return shape_.elements(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype_); }
+  DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
+
+  /// Throws ShapeError when T is not the dtype.
+  template <class T> T* data();
+  template <class T> const T* data() const;
+  void* raw() { return bytes_; }
+  const void* raw() const { return bytes_; }
+  double item() const;                                   // the only element, as double; throws unless there is exactly one
+  template <class T> std::vector<T> to_vector() const;   // converts
+
+  Tensor reshape(Shape shape) const;                          // a view; one extent may be -1: what is left
+  Tensor slice(std::int64_t begin, std::int64_t end) const;   // a view of rows begin..end-1 of the first axis
+  Tensor clone() const;
+  Tensor to(DType dtype) const;     // itself when it is that already
+  Tensor to(Device device) const;   // reference <-> cpu shares the memory
+  void fill(double value);
+  void copy_from(const Tensor& t);   // same shape and dtype; copies the bytes
+
+  /// Nobody else holds this memory, so an operation may write its result there.
+  bool unique() const { return storage_ && storage_.use_count() == 1; }
+  bool shares_storage(const Tensor& t) const { return storage_ && storage_ == t.storage_; }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  std::byte* bytes_ = nullptr;   // into *storage_
+  Shape shape_;
+  DType dtype_ = DType::f32;
+  Device device_ = Device::cpu;
+};
+
+/// Workspace for a kernel: memory that lives for one call. Empty sizes give null.
+class Workspace {
+ public:
+  explicit Workspace(std::size_t bytes);
+  void* data() const { return storage_ ? storage_->data() : nullptr; }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+};
+
+}   // namespace fovea

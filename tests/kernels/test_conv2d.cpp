@@ -1,0 +1,311 @@
+// Convolution and its gradients: odd shapes, strides, padding, dilation and groups; against Reference within the rounding
+// bound, exact on integers, the documented chain bit for bit, the same bits for every thread count and instruction set.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kernels/conv2d.h"
+#include "tests/kernels/product_testing.h"
+
+namespace fovea::kernels {
+namespace {
+
+using std::int64_t;
+
+int64_t size_x(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
+int64_t size_w(const Conv2dShape& s) { return s.k * s.taps(); }
+int64_t size_y(const Conv2dShape& s) { return s.rows() * s.k; }
+
+std::string name(const Conv2dShape& s) {
+  std::string t = "x";
+  for (int64_t v : {s.n, s.h, s.w, s.c}) t += ' ' + std::to_string(v);
+  t += "  w";
+  for (int64_t v : {s.k, s.r, s.s}) t += ' ' + std::to_string(v);
+  t += "  stride";
+  for (int64_t v : {s.stride_h, s.stride_w}) t += ' ' + std::to_string(v);
+  t += "  pad";
+  for (int64_t v : {s.pad_h, s.pad_w}) t += ' ' + std::to_string(v);
+  t += "  dilation";
+  for (int64_t v : {s.dilation_h, s.dilation_w}) t += ' ' + std::to_string(v);
+  return t + "  groups " + std::to_string(s.groups) + "  " + isa_name(isa());
+}
+
+const std::vector<Conv2dShape> kShapes = {
+    {.n = 1, .h = 1, .w = 1, .c = 1, .k = 1, .r = 1, .s = 1},
+    {.n = 2, .h = 5, .w = 7, .c = 3, .k = 4, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 3, .h = 14, .w = 14, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 2, .h = 28, .w = 28, .c = 1, .k = 16, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+    {.n = 5, .h = 7, .w = 7, .c = 17, .k = 33, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+    {.n = 2, .h = 11, .w = 13, .c = 8, .k = 12, .r = 1, .s = 1},
+    {.n = 2, .h = 11, .w = 13, .c = 6, .k = 40, .r = 1, .s = 1, .stride_h = 2, .stride_w = 3},
+    {.n = 1, .h = 9, .w = 11, .c = 5, .k = 7, .r = 2, .s = 4, .stride_h = 3, .stride_w = 1, .pad_h = 0, .pad_w = 2},
+    {.n = 2, .h = 12, .w = 10, .c = 4, .k = 6, .r = 3, .s = 3, .pad_h = 2, .pad_w = 2, .dilation_h = 2, .dilation_w = 2},
+    {.n = 1,
+     .h = 13,
+     .w = 17,
+     .c = 4,
+     .k = 6,
+     .r = 3,
+     .s = 2,
+     .stride_h = 2,
+     .stride_w = 3,
+     .pad_h = 3,
+     .pad_w = 1,
+     .dilation_h = 2,
+     .dilation_w = 3},
+    {.n = 1,
+     .h = 15,
+     .w = 15,
+     .c = 3,
+     .k = 5,
+     .r = 3,
+     .s = 3,
+     .stride_h = 4,
+     .stride_w = 4,
+     .pad_h = 2,
+     .pad_w = 1,
+     .dilation_h = 2,
+     .dilation_w = 1},
+    {.n = 2, .h = 6, .w = 5, .c = 12, .k = 18, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 3},
+    {.n = 2, .h = 6, .w = 9, .c = 10, .k = 10, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .groups = 10},
+    {.n = 2, .h = 4, .w = 4, .c = 8, .k = 16, .r = 1, .s = 1, .groups = 2},
+    {.n = 1, .h = 32, .w = 32, .c = 3, .k = 24, .r = 7, .s = 7, .stride_h = 2, .stride_w = 2, .pad_h = 3, .pad_w = 3},
+    {.n = 1, .h = 16, .w = 16, .c = 3, .k = 10, .r = 4, .s = 4, .stride_h = 4, .stride_w = 4},          // patches
+    {.n = 1, .h = 3, .w = 130, .c = 2, .k = 5, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},                 // rows longer than a block
+    {.n = 2, .h = 2, .w = 70, .c = 3, .k = 2, .r = 2, .s = 3, .stride_w = 1, .pad_h = 1, .pad_w = 1},   // rows that straddle blocks
+    {.n = 1, .h = 2, .w = 2, .c = 2, .k = 3, .r = 5, .s = 5, .pad_h = 4, .pad_w = 4},                   // padding beyond the kernel's reach
+    {.n = 1, .h = 4, .w = 4, .c = 3, .k = 2, .r = 2, .s = 2, .pad_h = 3, .pad_w = 2},
+    {.n = 3, .h = 3, .w = 3, .c = 64, .k = 70, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 1, .h = 7, .w = 7, .c = 512, .k = 20, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // k is cut by rows of taps
+    {.n = 1, .h = 3, .w = 3, .c = 1100, .k = 9, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // by taps
+    {.n = 1, .h = 2, .w = 3, .c = 3300, .k = 5, .r = 2, .s = 1, .pad_h = 1},               // by channels
+    {.n = 0, .h = 5, .w = 5, .c = 3, .k = 4, .r = 3, .s = 3},
+};
+/// Those that Reference's seven loops do in milliseconds.
+bool small(const Conv2dShape& s) { return s.rows() * s.taps() * s.k < 3'000'000; }
+
+template <class T> struct Case {
+  std::vector<T> x, w, dy, residual, dx0;
+  std::vector<float> in_scale, in_shift, scale, shift, dw0;
+  explicit Case(const Conv2dShape& s)
+      : x(random_values<T>(size_x(s), 1)),
+        w(random_values<T>(size_w(s), 2)),
+        dy(random_values<T>(size_y(s), 3)),
+        residual(random_values<T>(size_y(s), 4)),
+        dx0(random_values<T>(size_x(s), 5)),
+        in_scale(random_values<float>(s.c, 6)),
+        in_shift(random_values<float>(s.c, 7)),
+        scale(random_values<float>(s.k, 8)),
+        shift(random_values<float>(s.k, 9)),
+        dw0(random_values<float>(size_w(s), 10)) {}
+  Prologue<T> prologue() const { return {in_scale.data(), in_shift.data(), Activation::relu}; }
+};
+
+template <class T> std::vector<T> forward(const Case<T>& c, const Conv2dShape& s, const Prologue<T>& p = {}, const Epilogue<T>& e = {}) {
+  std::vector<T> y = c.dy;   // something to accumulate on, or to overwrite
+  Workspace ws(conv2d_workspace_bytes<T>(Cpu{}, s, ConvProduct::forward));
+  conv2d_forward(Cpu{}, c.x.data(), c.w.data(), y.data(), s, p, e, ws.data());
+  EXPECT_TRUE(ws.intact()) << name(s);
+  return y;
+}
+template <class T> std::vector<T> input_gradient(const Case<T>& c, const Conv2dShape& s, bool accumulate = false) {
+  std::vector<T> dx = c.dx0;
+  Workspace ws(conv2d_workspace_bytes<T>(Cpu{}, s, ConvProduct::input_gradient));
+  conv2d_input_gradient(Cpu{}, c.dy.data(), c.w.data(), dx.data(), s, accumulate, ws.data());
+  EXPECT_TRUE(ws.intact()) << name(s);
+  return dx;
+}
+template <class T>
+std::vector<float> weight_gradient(const Case<T>& c, const Conv2dShape& s, const Prologue<T>& p = {}, bool accumulate = false) {
+  std::vector<float> dw = c.dw0;
+  Workspace ws(conv2d_workspace_bytes<T>(Cpu{}, s, ConvProduct::weight_gradient));
+  conv2d_weight_gradient(Cpu{}, c.x.data(), c.dy.data(), dw.data(), s, p, accumulate, ws.data());
+  EXPECT_TRUE(ws.intact()) << name(s);
+  return dw;
+}
+
+/// Bound on the error of a sum of n products of numbers in [-1, 1], after an affine prologue (factor 2).
+double bound(int64_t n) { return 4 * double(n + 4) * 0x1p-24 * 2 * double(n + 2); }
+
+template <class T> void check_all() {
+  for (Isa i : all_isas()) {
+    const WithIsa with(i);
+    for (const Conv2dShape& s : kShapes) {
+      if (i == Isa::baseline && !small(s)) continue;
+      const Case<T> c(s);
+      const auto x = converted<double>(c.x), w = converted<double>(c.w), dy = converted<double>(c.dy),
+                 residual = converted<double>(c.residual);
+      const auto in_scale = converted<double>(c.in_scale), in_shift = converted<double>(c.in_shift), scale = converted<double>(c.scale),
+                 shift = converted<double>(c.shift);
+      const Prologue<double> prologue{in_scale.data(), in_shift.data(), Activation::relu};
+      for (int what = 0; what < 4; ++what) {   // plain, prologue, full epilogue, accumulate
+        if (what == 2 && !small(s)) continue;
+        Epilogue<T> e;
+        Epilogue<double> d;
+        if (what == 2) {
+          e = {.scale = c.scale.data(), .shift = c.shift.data(), .residual = c.residual.data(), .activation = Activation::relu};
+          d = {.scale = scale.data(), .shift = shift.data(), .residual = residual.data(), .activation = Activation::relu};
+        }
+        e.accumulate = d.accumulate = what == 3;
+        const bool pro = what % 2 == 1;
+        auto y = dy;
+        conv2d_forward(Reference{}, x.data(), w.data(), y.data(), s, pro ? prologue : Prologue<double>{}, d, nullptr);
+        ASSERT_LE(worst_excess(forward(c, s, pro ? c.prologue() : Prologue<T>{}, e), y, bound(s.taps())), 0)
+            << "forward " << what << ' ' << name(s);
+
+        auto dw = converted<double>(c.dw0);
+        conv2d_weight_gradient(Reference{}, x.data(), dy.data(), dw.data(), s, pro ? prologue : Prologue<double>{}, what == 3, nullptr);
+        ASSERT_LE(worst_excess(weight_gradient(c, s, pro ? c.prologue() : Prologue<T>{}, what == 3), dw, bound(s.rows())), 0)
+            << "weight gradient " << what << ' ' << name(s);
+      }
+      for (bool accumulate : {false, true}) {
+        auto dx = converted<double>(c.dx0);
+        conv2d_input_gradient(Reference{}, dy.data(), w.data(), dx.data(), s, accumulate, nullptr);
+        ASSERT_LE(worst_excess(input_gradient(c, s, accumulate), dx, bound(s.r * s.s * s.k / s.groups)), 0) << "input gradient " << name(s);
+      }
+    }
+  }
+}
+TEST(Conv2d, FollowsTheDefinition) { check_all<float>(); }
+TEST(Conv2d, FollowsTheDefinitionBf16) { check_all<bfloat16>(); }
+
+TEST(Conv2d, SmallIntegersAreExact) {
+  for (Isa i : all_isas()) {
+    const WithIsa with(i);
+    for (const Conv2dShape& s : kShapes) {
+      if (!small(s)) continue;
+      Case<float> c(s);
+      c.x = small_integers<float>(size_x(s), 1), c.w = small_integers<float>(size_w(s), 2), c.dy = small_integers<float>(size_y(s), 3);
+      auto y = c.dy, dx = c.dx0, dw = c.dw0;
+      conv2d_forward(Reference{}, c.x.data(), c.w.data(), y.data(), s, Prologue<float>{}, Epilogue<float>{}, nullptr);
+      conv2d_input_gradient(Reference{}, c.dy.data(), c.w.data(), dx.data(), s, false, nullptr);
+      conv2d_weight_gradient(Reference{}, c.x.data(), c.dy.data(), dw.data(), s, Prologue<float>{}, false, nullptr);
+      EXPECT_EQ(first_difference(forward(c, s), y), -1) << name(s);
+      EXPECT_EQ(first_difference(input_gradient(c, s), dx), -1) << name(s);
+      EXPECT_EQ(first_difference(weight_gradient(c, s), dw), -1) << name(s);
+    }
+  }
+}
+
+TEST(Conv2d, ForwardIsOneChainOverTaps) {
+  for (Isa i : fused_isas()) {
+    const WithIsa with(i);
+    for (const Conv2dShape& s : kShapes) {
+      const Case<float> c(s);
+      const auto y = forward(c, s);
+      const int64_t cg = s.c / s.groups, kg = s.k / s.groups;
+      int64_t wrong = 0;
+      for (int64_t at = 0; at < size_y(s); ++at) {
+        const int64_t k = at % s.k, q = at / s.k % s.q(), p = at / (s.k * s.q()) % s.p(), n = at / (s.k * s.q() * s.p());
+        float sum = 0;
+        for (int64_t r = 0; r < s.r; ++r)
+          for (int64_t t = 0; t < s.s; ++t)
+            for (int64_t ch = 0; ch < cg; ++ch) {
+              const int64_t h = p * s.stride_h - s.pad_h + r * s.dilation_h, w = q * s.stride_w - s.pad_w + t * s.dilation_w;
+              const bool inside = h >= 0 && h < s.h && w >= 0 && w < s.w;
+              const float x = inside ? c.x[((n * s.h + h) * s.w + w) * s.c + k / kg * cg + ch] : 0.f;
+              sum = std::fma(x, c.w[((k * s.r + r) * s.s + t) * cg + ch], sum);
+            }
+        wrong += sum != y[at];
+      }
+      EXPECT_EQ(wrong, 0) << name(s);
+    }
+  }
+}
+
+TEST(Conv2d, BitsAreTheSameForEveryThreadCountAndInstructionSet) {
+  for (const Conv2dShape& s : kShapes) {
+    const Case<float> c(s);
+    std::vector<float> partials0;
+    const auto everything = [&] {
+      std::vector<float> all(static_cast<std::size_t>(2 * stat_tiles(s.rows()) * s.k), -1.f);
+      const auto y = forward(c, s, c.prologue(), {.scale = c.scale.data(), .partials = all.data()});
+      const auto dx = input_gradient(c, s, true), dw = weight_gradient(c, s, c.prologue());
+      all.insert(all.end(), y.begin(), y.end());
+      all.insert(all.end(), dx.begin(), dx.end());
+      all.insert(all.end(), dw.begin(), dw.end());
+      return all;
+    };
+    const auto first = everything();
+    for (int n : {1, 2, 3, 7}) {
+      const WithThreads with(n);
+      EXPECT_EQ(first_difference(everything(), first), -1) << n << " threads, " << name(s);
+    }
+    if (!isa_available(Isa::avx512)) continue;
+    const WithIsa other(Isa::avx2);
+    EXPECT_EQ(first_difference(everything(), first), -1) << name(s);
+  }
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "this CPU has no AVX-512 to compare AVX2 with";
+}
+
+TEST(Conv2d, PartialsAreThoseOfTheRoundedOutput) {
+  for (Isa i : all_isas()) {
+    const WithIsa with(i);
+    for (const Conv2dShape& s : kShapes) {
+      if (!small(s)) continue;
+      const Case<bfloat16> c(s);
+      std::vector<float> partials(static_cast<std::size_t>(2 * stat_tiles(s.rows()) * s.k), -1.f);
+      const auto y = forward(c, s, {}, {.partials = partials.data()});
+      for (int64_t tile = 0; tile < stat_tiles(s.rows()); ++tile)
+        for (int64_t k = 0; k < s.k; ++k) {
+          const int64_t first = tile * kStatRows, last = std::min(s.rows(), first + kStatRows);
+          double mean = 0, m2 = 0;
+          for (int64_t m = first; m < last; ++m) mean += double(float(y[m * s.k + k])) / double(last - first);
+          for (int64_t m = first; m < last; ++m) m2 += std::pow(float(y[m * s.k + k]) - mean, 2);
+          // 96 roundings of 2^-24, on values of at most sum |x w| <= taps
+          EXPECT_NEAR(partials[2 * tile * s.k + k], mean, 1e-5 * double(s.taps())) << name(s);
+          EXPECT_NEAR(partials[(2 * tile + 1) * s.k + k], m2, 1e-5 * (m2 + double(s.taps()))) << name(s);
+        }
+    }
+  }
+}
+
+TEST(Conv2d, ReferencePartialsAreMeanAndSquares) {   // by hand: y = 1, 2, 3 -> mean 2, M2 2
+  const std::vector<double> x{1, 2, 3}, w{1};
+  std::vector<double> y(3), partials(2);
+  conv2d_forward(Reference{}, x.data(), w.data(), y.data(), {.n = 1, .h = 1, .w = 3, .c = 1, .k = 1, .r = 1, .s = 1}, Prologue<double>{},
+                 Epilogue<double>{.partials = partials.data()}, nullptr);
+  EXPECT_EQ(partials, (std::vector<double>{2, 2}));
+}
+
+TEST(Conv2d, ResidualMayBeTheOutput) {
+  const Conv2dShape s = kShapes[2];
+  const Case<float> c(s);
+  std::vector<float> y = c.residual;
+  Workspace ws(conv2d_workspace_bytes<float>(Cpu{}, s, ConvProduct::forward));
+  conv2d_forward(Cpu{}, c.x.data(), c.w.data(), y.data(), s, Prologue<float>{}, Epilogue<float>{.residual = y.data()}, ws.data());
+  EXPECT_EQ(first_difference(y, forward(c, s, {}, {.residual = c.residual.data()})), -1);
+}
+
+// The output bytes of fixed shapes with fixed inputs, so that machines check each other.
+TEST(Conv2d, StoredHashes) {
+  struct Stored {
+    std::size_t shape;
+    std::uint64_t forward, input_gradient, weight_gradient, forward_bf16;
+  };
+  const Stored stored[] = {
+      {2, 5461710500195085052u, 8482668835157019927u, 6751211263619513127u, 10921926613901523612u},
+      {4, 17870997856811115908u, 8348431552717881305u, 611070641599044992u, 153212945836447491u},
+      {11, 10810338831434560878u, 2212311295589402821u, 11523090074205876501u, 14121103593323558041u},
+      {14, 12036915259667423109u, 14071284634650723845u, 14236816994066528275u, 11555319556392918399u},
+      {21, 6305849557987925777u, 9774050835478622543u, 1823699612852574056u, 16226620164835533832u},
+  };
+  for (Isa i : fused_isas()) {
+    const WithIsa with(i);
+    for (const Stored& h : stored) {
+      const Conv2dShape& s = kShapes[h.shape];
+      const Case<float> c(s);
+      const Case<bfloat16> half(s);
+      EXPECT_EQ(hash(forward(c, s, c.prologue())), h.forward) << name(s);
+      EXPECT_EQ(hash(input_gradient(c, s)), h.input_gradient) << name(s);
+      EXPECT_EQ(hash(weight_gradient(c, s, c.prologue())), h.weight_gradient) << name(s);
+      EXPECT_EQ(hash(forward(half, s, half.prologue())), h.forward_bf16) << name(s);
+    }
+  }
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "AVX-512 not checked: this CPU lacks it";
+}
+
+}   // namespace
+}   // namespace fovea::kernels

@@ -1,0 +1,232 @@
+// Matrix products: against the textbook loop bit for bit, against Reference within the rounding bound, in every layout.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/gemm.h"
+#include "kernels/parallel.h"
+#include "tests/kernels/product_testing.h"
+
+namespace fovea::kernels {
+namespace {
+
+using std::int64_t;
+
+/// Sizes of the three buffers of a product.
+int64_t span_of(int64_t rows, int64_t row, int64_t cols, int64_t batch, int64_t stride) {
+  return rows == 0 || cols == 0 ? 0 : (batch - 1) * stride + (rows - 1) * row + cols;
+}
+int64_t floats_a(const GemmShape& s) {
+  return s.transpose_a ? span_of(s.k, s.row_a(), s.m, s.batch, s.stride_a) : span_of(s.m, s.row_a(), s.k, s.batch, s.stride_a);
+}
+int64_t floats_b(const GemmShape& s) {
+  return s.transpose_b ? span_of(s.n, s.row_b(), s.k, s.batch, s.stride_b) : span_of(s.k, s.row_b(), s.n, s.batch, s.stride_b);
+}
+int64_t floats_c(const GemmShape& s) { return span_of(s.m, s.row_c(), s.n, s.batch, s.stride_c); }
+
+template <class T, class TC>
+std::vector<TC> run(const std::vector<T>& a, const std::vector<T>& b, std::vector<TC> c, const GemmShape& s, const Epilogue<TC>& e = {}) {
+  Workspace ws(gemm_workspace_bytes<T>(Cpu{}, s));
+  gemm(Cpu{}, a.data(), b.data(), c.data(), s, e, ws.data());
+  EXPECT_TRUE(ws.intact());
+  return c;
+}
+
+/// The textbook loop in floats: one fma chain per output.
+std::vector<float> chain(const std::vector<float>& a, const std::vector<float>& b, std::vector<float> c, const GemmShape& s) {
+  for (int64_t z = 0; z < s.batch; ++z)
+    for (int64_t i = 0; i < s.m; ++i)
+      for (int64_t j = 0; j < s.n; ++j) {
+        float sum = 0;
+        for (int64_t k = 0; k < s.k; ++k)
+          sum = std::fma(a[z * s.stride_a + (s.transpose_a ? k * s.row_a() + i : i * s.row_a() + k)],
+                         b[z * s.stride_b + (s.transpose_b ? j * s.row_b() + k : k * s.row_b() + j)], sum);
+        c[z * s.stride_c + i * s.row_c() + j] = sum;
+      }
+  return c;
+}
+
+std::vector<GemmShape> shapes() {
+  std::vector<GemmShape> list;
+  for (bool ta : {false, true})
+    for (bool tb : {false, true}) {
+      for (auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                             {3, 5, 7},
+                             {13, 33, 17},
+                             {97, 31, 64},
+                             {96, 64, 48},
+                             {12, 32, 1},
+                             {5, 16, 600},
+                             {1, 100, 37},
+                             {193, 10, 64},
+                             {2, 3, 0},
+                             {0, 3, 2},
+                             {3, 0, 2},
+                             {101, 300, 1100},
+                             {7, 48, 512}})
+        list.push_back({.m = m, .n = n, .k = k, .transpose_a = ta, .transpose_b = tb});
+      // padded rows
+      list.push_back({.m = 19, .n = 21, .k = 23, .transpose_a = ta, .transpose_b = tb, .lda = 31, .ldb = 37, .ldc = 40});
+      // batches: apart, repeating B, repeating A, one tall matrix
+      list.push_back(
+          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 4, .stride_a = 40, .stride_b = 50, .stride_c = 60});
+      list.push_back(
+          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 41, .stride_b = 0, .stride_c = 33});
+      list.push_back(
+          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 0, .stride_b = 42, .stride_c = 30});
+      list.push_back(
+          {.m = 50, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 350, .stride_b = 0, .stride_c = 300});
+    }
+  // more right matrices than are packed at a time (16 MB)
+  list.push_back({.m = 2, .n = 64, .k = 2000, .batch = 40, .stride_a = 4000, .stride_b = 128000, .stride_c = 128});
+  return list;
+}
+
+std::string name(const GemmShape& s) {
+  return "m " + std::to_string(s.m) + " n " + std::to_string(s.n) + " k " + std::to_string(s.k) + (s.transpose_a ? " A^T" : "") +
+         (s.transpose_b ? " B^T" : "") + " batch " + std::to_string(s.batch);
+}
+
+TEST(Gemm, IsTheTextbookLoopBitForBit) {
+  for (Isa isa : fused_isas()) {
+    const WithIsa with(isa);
+    for (const GemmShape& s : shapes()) {
+      const auto a = random_values<float>(floats_a(s), 1), b = random_values<float>(floats_b(s), 2),
+                 c = random_values<float>(floats_c(s), 3);
+      EXPECT_EQ(first_difference(run(a, b, c, s), chain(a, b, c, s)), -1)
+          << name(s) << ' ' << isa_name(isa);   // gaps between rows stay as they were
+    }
+  }
+}
+
+TEST(Gemm, BitsAreTheSameForEveryThreadCountAndInstructionSet) {
+  for (const GemmShape& s : {GemmShape{.m = 101, .n = 300, .k = 1100}, {.m = 300, .n = 10, .k = 64, .transpose_b = true}}) {
+    const auto a = random_values<float>(floats_a(s), 1), b = random_values<float>(floats_b(s), 2), c = random_values<float>(floats_c(s), 3);
+    const auto partials = [&](std::vector<float>& p) {
+      p.assign(static_cast<std::size_t>(2 * stat_tiles(s.m) * s.n), -1.f);
+      return run(a, b, c, s, {.partials = p.data()});
+    };
+    std::vector<float> p0, p;
+    const auto y0 = partials(p0);
+    for (int n : {1, 2, 3, 7}) {
+      const WithThreads with(n);
+      EXPECT_EQ(first_difference(partials(p), y0), -1) << n << " threads";
+      EXPECT_EQ(first_difference(p, p0), -1) << n << " threads";
+    }
+    if (!isa_available(Isa::avx512)) GTEST_SKIP() << "this CPU has no AVX-512 to compare AVX2 with";
+    const WithIsa other(Isa::avx2);
+    EXPECT_EQ(first_difference(partials(p), y0), -1);
+    EXPECT_EQ(first_difference(p, p0), -1);
+  }
+}
+
+TEST(Gemm, SmallIntegersAreExact) {
+  for (Isa isa : all_isas()) {
+    const WithIsa with(isa);
+    for (const GemmShape& s : shapes()) {
+      if (s.k > 1000) continue;   // sums stay below 2^24 (float); bfloat16 holds integers to 256 exactly, so compare in float
+      const auto a = small_integers<float>(floats_a(s), 1), b = small_integers<float>(floats_b(s), 2);
+      std::vector<float> c(static_cast<std::size_t>(floats_c(s))), want = c;
+      gemm(Reference{}, a.data(), b.data(), want.data(), s, Epilogue<float>{}, nullptr);
+      EXPECT_EQ(first_difference(run(a, b, c, s), want), -1) << name(s) << ' ' << isa_name(isa);
+      const auto y = run<bfloat16, float>(converted<bfloat16>(a), converted<bfloat16>(b), c, s);
+      EXPECT_EQ(first_difference(y, want), -1) << name(s) << " bfloat16, " << isa_name(isa);
+    }
+  }
+}
+
+/// Everything an epilogue can do, in each output type, within u |y| + 4 K 2^-24 sum |a b| of the definition.
+template <class T, class TC> void check_epilogues() {
+  for (Isa isa : all_isas()) {
+    const WithIsa with(isa);
+    for (const GemmShape& s : shapes())
+      for (int what = 0; what < 8; ++what) {
+        if (s.k > 1000 && what > 1) continue;
+        const auto a = random_values<T>(floats_a(s), 1), b = random_values<T>(floats_b(s), 2);
+        const auto c = random_values<TC>(floats_c(s), 3), residual = random_values<TC>(floats_c(s), 4);
+        const auto scale = random_values<float>(s.n, 5), shift = random_values<float>(s.n, 6);
+        const auto scale_d = converted<double>(scale), shift_d = converted<double>(shift), residual_d = converted<double>(residual);
+        Epilogue<TC> e;
+        Epilogue<double> d;
+        if (what == 7) {
+          e.accumulate = d.accumulate = true;
+        } else {
+          if (what & 1) e.shift = shift.data(), d.shift = shift_d.data();
+          if (what & 2) e.scale = scale.data(), d.scale = scale_d.data();
+          if (what & 4) e.residual = residual.data(), d.residual = residual_d.data();
+          if (what > 2) e.activation = d.activation = Activation::relu;
+        }
+        const auto y = run(a, b, c, s, e);
+        auto want = converted<double>(c);
+        gemm(Reference{}, converted<double>(a).data(), converted<double>(b).data(), want.data(), s, d, nullptr);
+        // sum |a b| <= k as all inputs lie in [-1, 1]; the scale, too
+        const double bound = 4. * double(s.k + 4) * std::ldexp(1, -24) * double(s.k + 2);
+        ASSERT_LE(worst_excess(y, want, bound), 0) << name(s) << " epilogue " << what << ' ' << isa_name(isa);
+      }
+  }
+}
+TEST(Gemm, EpiloguesFollowTheDefinition) { check_epilogues<float, float>(); }
+TEST(Gemm, EpiloguesFollowTheDefinitionBf16) { check_epilogues<bfloat16, bfloat16>(); }
+TEST(Gemm, EpiloguesFollowTheDefinitionBf16ToFloat) { check_epilogues<bfloat16, float>(); }
+
+TEST(Gemm, PartialsAreThoseOfTheRoundedOutput) {
+  for (int64_t m : {1, 95, 96, 97, 200}) {
+    const GemmShape s{.m = m, .n = 19, .k = 33};
+    const auto a = random_values<bfloat16>(m * s.k, 1), b = random_values<bfloat16>(s.k * s.n, 2);
+    std::vector<float> partials(static_cast<std::size_t>(2 * stat_tiles(m) * s.n), -1.f);
+    const auto y = run(a, b, std::vector<bfloat16>(static_cast<std::size_t>(m * s.n)), s, {.partials = partials.data()});
+    // Reference statistics of the very same rounded values: 1 * y
+    const std::vector<double> one(static_cast<std::size_t>(m * m)), zeros;
+    std::vector<double> identity(static_cast<std::size_t>(m * m)), out(static_cast<std::size_t>(m * s.n)), want(partials.size());
+    for (int64_t i = 0; i < m; ++i) identity[i * m + i] = 1;
+    gemm(Reference{}, identity.data(), converted<double>(y).data(), out.data(), {.m = m, .n = s.n, .k = m}, {.partials = want.data()},
+         nullptr);
+    for (std::size_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(partials[i], want[i], 1e-5 * (1 + std::abs(want[i]))) << i;   // 96 roundings of 2^-24
+  }
+}
+
+TEST(Gemm, EmptySumIsZeroAndMeetsTheEpilogue) {
+  const GemmShape s{.m = 2, .n = 3, .k = 0};
+  const std::vector<float> shift{1, 2, -3};
+  const auto y = run<float, float>({}, {}, std::vector<float>(6, 9.f), s, {.shift = shift.data(), .activation = Activation::relu});
+  EXPECT_EQ(y, (std::vector<float>{1, 2, 0, 1, 2, 0}));
+}
+
+TEST(Gemm, NanAndInfinityComeThrough) {
+  const GemmShape s{.m = 2, .n = 2, .k = 2};
+  const auto y = run<float, float>({NAN, 0, INFINITY, 1}, {1, 2, 3, 4}, std::vector<float>(4), s, {.activation = Activation::relu});
+  EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[1]));
+  EXPECT_EQ(y[2], INFINITY);
+}
+
+// The output bytes of fixed shapes with fixed inputs, so that machines check each other.
+TEST(Gemm, StoredHashes) {
+  struct Case {
+    GemmShape s;
+    std::uint64_t f32, bf16;
+  };
+  const Case cases[] = {
+      {{.m = 64, .n = 64, .k = 64}, 2791450805127624462u, 17660805982542375238u},
+      {{.m = 37, .n = 300, .k = 1029, .transpose_b = true}, 17803382597960745886u, 16604272546275282548u},
+      {{.m = 130, .n = 17, .k = 70, .transpose_a = true}, 15893598252055353462u, 6468233401414206248u},
+  };
+  for (Isa isa : fused_isas()) {
+    const WithIsa with(isa);
+    for (const Case& c : cases) {
+      const auto a = random_values<float>(floats_a(c.s), 11), b = random_values<float>(floats_b(c.s), 12);
+      const std::vector<float> y(static_cast<std::size_t>(floats_c(c.s)));
+      EXPECT_EQ(hash(run(a, b, y, c.s)), c.f32) << name(c.s) << ' ' << isa_name(isa);
+      EXPECT_EQ(hash(run(converted<bfloat16>(a), converted<bfloat16>(b), converted<bfloat16>(y), c.s)), c.bf16)
+          << name(c.s) << ' ' << isa_name(isa);
+    }
+  }
+  if (!isa_available(Isa::avx512)) GTEST_SKIP() << "AVX-512 not checked: this CPU lacks it";
+}
+
+}   // namespace
+}   // namespace fovea::kernels

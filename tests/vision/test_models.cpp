@@ -1,0 +1,257 @@
+// Models: names, shapes and counts equal the paper's and torchvision's; logits equal PyTorch's.
+#include "vision/models/models.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "autograd/elementwise.h"
+#include "nn/conv2d.h"
+#include "nn/state.h"
+
+namespace fovea::vision {
+namespace {
+
+Variable image(Shape shape) { return Variable(Tensor::randn(shape, RandomKey{.seed = 3})); }
+
+TEST(Models, ParameterCounts) {
+  EXPECT_EQ(build("resnet18", {.classes = 1000})->parameter_count(), 11'689'512);   // torchvision's numbers
+  EXPECT_EQ(build("resnet34", {.classes = 1000})->parameter_count(), 21'797'672);
+  // stem 144 + 32, stages 4,672, 14,528 and 57,728, classifier 650
+  EXPECT_EQ(build("resnet8_mnist", {.classes = 10, .channels = 1})->parameter_count(), 77'754);
+}
+
+/// The output shape of the named modules, from hooks. Only modules that no fusion passes over: whole stages, pooling, classifier.
+std::map<std::string, Shape> shapes(Classifier& net, const Variable& x) {
+  std::map<std::string, Shape> seen;
+  std::vector<nn::Module::HookHandle> handles;
+  for (const auto& child : net.children())
+    if (child->name() != "conv1" && child->name() != "bn1")
+      handles.push_back(child->on_forward([&](const nn::Module& m, const Variable&, const Variable& y) { seen[m.path()] = y.shape(); }));
+  const NoGrad no_grad;
+  net.eval();
+  seen["logits"] = net(x).shape();
+  seen["features"] = net.features(x).shape();
+  return seen;
+}
+
+TEST(Models, ResNetStagesHaveTheShapesOfTable1) {
+  for (const char* name : {"resnet18", "resnet34"}) {
+    const auto net = build(name, {.classes = 7});
+    EXPECT_EQ(shapes(*net, image({1, 224, 224, 3})), (std::map<std::string, Shape>{{"maxpool", {1, 56, 56, 64}},
+                                                                                   {"layer1", {1, 56, 56, 64}},
+                                                                                   {"layer2", {1, 28, 28, 128}},
+                                                                                   {"layer3", {1, 14, 14, 256}},
+                                                                                   {"layer4", {1, 7, 7, 512}},
+                                                                                   {"avgpool", {1, 512}},
+                                                                                   {"features", {1, 512}},
+                                                                                   {"fc", {1, 7}},
+                                                                                   {"logits", {1, 7}}}))
+        << name;
+  }
+}
+
+TEST(Models, ResNet8StagesAreSmall) {
+  const auto net = build("resnet8_mnist", {.channels = 1});
+  EXPECT_EQ(shapes(*net, image({2, 28, 28, 1})), (std::map<std::string, Shape>{{"layer1", {2, 14, 14, 16}},
+                                                                               {"layer2", {2, 7, 7, 32}},
+                                                                               {"layer3", {2, 4, 4, 64}},
+                                                                               {"avgpool", {2, 64}},
+                                                                               {"features", {2, 64}},
+                                                                               {"fc", {2, 10}},
+                                                                               {"logits", {2, 10}}}));
+}
+
+// torchvision.models.resnet18().named_modules(): the convolutions (weights in PyTorch's order), norms and linear layers.
+constexpr const char* kTorchvisionResNet18 = R"(
+conv conv1 64 3 7 7           norm bn1 64
+conv layer1.0.conv1 64 64 3 3 norm layer1.0.bn1 64
+conv layer1.0.conv2 64 64 3 3 norm layer1.0.bn2 64
+conv layer1.1.conv1 64 64 3 3 norm layer1.1.bn1 64
+conv layer1.1.conv2 64 64 3 3 norm layer1.1.bn2 64
+conv layer2.0.conv1 128 64 3 3  norm layer2.0.bn1 128
+conv layer2.0.conv2 128 128 3 3 norm layer2.0.bn2 128
+conv layer2.0.downsample.0 128 64 1 1 norm layer2.0.downsample.1 128
+conv layer2.1.conv1 128 128 3 3 norm layer2.1.bn1 128
+conv layer2.1.conv2 128 128 3 3 norm layer2.1.bn2 128
+conv layer3.0.conv1 256 128 3 3 norm layer3.0.bn1 256
+conv layer3.0.conv2 256 256 3 3 norm layer3.0.bn2 256
+conv layer3.0.downsample.0 256 128 1 1 norm layer3.0.downsample.1 256
+conv layer3.1.conv1 256 256 3 3 norm layer3.1.bn1 256
+conv layer3.1.conv2 256 256 3 3 norm layer3.1.bn2 256
+conv layer4.0.conv1 512 256 3 3 norm layer4.0.bn1 512
+conv layer4.0.conv2 512 512 3 3 norm layer4.0.bn2 512
+conv layer4.0.downsample.0 512 256 1 1 norm layer4.0.downsample.1 512
+conv layer4.1.conv1 512 512 3 3 norm layer4.1.bn1 512
+conv layer4.1.conv2 512 512 3 3 norm layer4.1.bn2 512
+linear fc 1000 512
+)";
+
+TEST(Models, ResNet18HasTorchvisionsEntriesInItsOrder) {
+  std::vector<std::string> expected;
+  std::istringstream words(kTorchvisionResNet18);
+  std::string kind, name;
+  while (words >> kind >> name) {
+    std::vector<std::int64_t> dims(kind == "conv" ? 4 : kind == "norm" ? 1 : 2);
+    for (auto& d : dims) words >> d;
+    const auto entry = [&](const char* what, const Shape& shape) { expected.push_back(name + "." + what + " " + shape.str()); };
+    entry("weight", Shape(dims));
+    if (kind != "conv") entry("bias", {dims[0]});
+    if (kind == "norm") entry("running_mean", {dims[0]}), entry("running_var", {dims[0]}), entry("num_batches_tracked", {});
+  }
+  ASSERT_EQ(expected.size(), 122u);
+  const auto net = build("resnet18", {.classes = 1000});
+  std::vector<std::string> ours;
+  for (const auto& [n, t] : nn::state_dict(*net).tensors) ours.push_back(n + " " + t.shape().str());
+  EXPECT_EQ(ours, expected);
+}
+
+// The formula of resnet_logits.py.
+Tensor formula(const Shape& shape, std::int64_t entry) {
+  Tensor t = Tensor::empty(shape, DType::f64, Device::reference);
+  double* x = t.data<double>();
+  for (std::int64_t i = 0, n = t.elements(); i < n; ++i)
+    x[i] = static_cast<double>((i * i * 31 + i * 7 + entry * 101 + i / 13 * entry) % 1009) / 1009 - 0.5;
+  return t;
+}
+
+void scale_and_shift(Tensor& t, double factor, double offset) {
+  double* x = t.data<double>();
+  for (std::int64_t i = 0, n = t.elements(); i < n; ++i) x[i] = factor * x[i] + offset;
+}
+
+std::unique_ptr<Classifier> resnet18_from_formula() {
+  auto net = build("resnet18", {.classes = 10});
+  TensorFile file = nn::state_dict(*net);
+  std::int64_t entry = 0;
+  for (auto& [name, t] : file.tensors) {
+    if (t.dtype() == DType::i64) {
+      ++entry;
+      continue;
+    }
+    t = formula(t.shape(), entry++);
+    const bool around_one = name.ends_with("running_var") || (t.rank() == 1 && name.ends_with("weight"));
+    if (t.rank() >= 2)
+      scale_and_shift(t, std::sqrt(24. / static_cast<double>(t.elements() / t.dim(0))), 0);
+    else
+      scale_and_shift(t, 0.4, around_one ? 1 : 0);
+  }
+  EXPECT_TRUE(nn::load_state_dict(*net, file).complete());
+  return net;
+}
+
+/// The image of the formula, from (N, C, H, W) to (N, H, W, C).
+Tensor image_from_formula() {
+  const std::int64_t N = 2, C = 3, H = 40, W = 48;
+  const Tensor nchw = formula({N, C, H, W}, 200);
+  Tensor x = Tensor::empty({N, H, W, C}, DType::f64, Device::reference);
+  for (std::int64_t n = 0; n < N; ++n)
+    for (std::int64_t c = 0; c < C; ++c)
+      for (std::int64_t p = 0; p < H * W; ++p) x.data<double>()[(n * H * W + p) * C + c] = 4 * nchw.data<double>()[(n * C + c) * H * W + p];
+  return x;
+}
+
+constexpr double kLogits[2][2][10] = {   // evaluation, training; from resnet_logits.py
+    {{-45.61089099, 10.05042979, -14.30604972, 41.29972193, 44.54154078, -25.69228343, -32.6075882, 4.914127455, 0.7301331753,
+      0.3558697385},
+     {-42.26639437, 9.79815079, -19.47366953, 35.09211938, 45.63641655, -29.61802019, -29.86955697, 4.527729541, -1.793089921,
+      -3.562295024}},
+    {{-2.105060607, -1.847234752, -0.2126751807, 0.4231318879, 2.343180908, -0.2979119827, 0.2587847352, 1.53001059, -1.969786409,
+      -0.7856324473},
+     {-2.71039554, 0.6911963613, -1.333791782, 2.22306911, 1.408377704, -0.6876495019, 0.02691684548, 0.1046904552, -1.904835344,
+      -1.498827572}}};
+
+/// The largest difference from PyTorch, relative to the largest logit.
+double difference(Device device, bool training) {
+  const auto net = resnet18_from_formula();
+  const DType dtype = device == Device::reference ? DType::f64 : DType::f32;
+  net->to(dtype, device);
+  net->train(training);
+  const Variable x(image_from_formula().to(dtype).to(device));
+  const NoGrad no_grad;
+  const std::vector<double> y = (*net)(x).value().to_vector<double>();
+  double worst = 0, largest = 0;
+  for (int i = 0; i < 20; ++i) {
+    const double expected = kLogits[training][i / 10][i % 10];
+    worst = std::max(worst, std::abs(y[static_cast<std::size_t>(i)] - expected));
+    largest = std::max(largest, std::abs(expected));
+  }
+  return worst / largest;
+}
+
+// The weights in double are float32's here (parameters are made in it), a relative 3e-8 each; their errors average out over the sums.
+TEST(Models, ResNet18LogitsEqualPyTorchs) {
+  EXPECT_LE(difference(Device::reference, false), 1e-6);
+  EXPECT_LE(difference(Device::cpu, false), 1e-5);
+}
+// Eight values a channel in the last stage: dividing by their small deviations makes errors larger.
+TEST(Models, ResNet18LogitsEqualPyTorchsInTraining) {
+  EXPECT_LE(difference(Device::reference, true), 1e-6);
+  EXPECT_LE(difference(Device::cpu, true), 1e-4);
+}
+
+TEST(Models, FeaturesAreWhatTheClassifierSees) {
+  const auto net = build("resnet8_mnist", {.classes = 3, .channels = 1});
+  net->eval();
+  const Variable x = image({2, 28, 28, 1});
+  Variable input;
+  const auto handle = net->children().back()->on_forward([&](const nn::Module&, const Variable& in, const Variable&) { input = in; });
+  (*net)(x);
+  EXPECT_EQ(input.value().to_vector<float>(), net->features(x).value().to_vector<float>());
+}
+
+TEST(Models, EveryModelRunsBothWaysAndGivesEveryParameterAGradient) {
+  for (const ModelEntry& entry : models()) {
+    const auto net = build(entry.name, {.classes = 4, .channels = 2});
+    const Variable y = (*net)(image({2, 33, 35, 2}));   // odd: every stage rounds up
+    ASSERT_EQ(y.shape(), (Shape{2, 4})) << entry.name;
+    dot(y, Tensor::randn({2, 4}, RandomKey{.seed = 1})).backward();
+    for (const auto& [name, p] : net->parameters()) {
+      ASSERT_TRUE(p->value.has_grad()) << entry.name << " " << name;
+      double sum = 0;
+      for (const double v : p->value.grad().to_vector<double>()) sum += std::abs(v);
+      EXPECT_GT(sum, 0) << entry.name << " " << name;
+      EXPECT_TRUE(std::isfinite(sum)) << entry.name << " " << name;
+    }
+    EXPECT_FALSE(entry.description.empty());
+    EXPECT_FALSE(entry.paper.empty());
+  }
+}
+
+TEST(Models, ErrorsNameTheLayer) {
+  const auto net = build("resnet8_mnist");
+  try {
+    (*net)(image({2, 28, 28, 1}));
+    FAIL() << "no exception";
+  } catch (const ShapeError& e) {
+    EXPECT_STREQ(e.what(), "conv1: expected x with 3 channels, got (2, 28, 28, 1)");
+  }
+}
+
+std::string message_of_build(const std::string& name, const ModelOptions& o) {
+  try {
+    build(name, o);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no Error";
+}
+
+TEST(Models, AnUnknownNameGetsTheNearestOnes) {
+  EXPECT_EQ(message_of_build("resnet81_mnist", {}), "unknown model \"resnet81_mnist\" (did you mean resnet8_mnist?)");
+  EXPECT_EQ(message_of_build("resnet19", {}), "unknown model \"resnet19\" (did you mean resnet18 or resnet34?)");
+  EXPECT_EQ(message_of_build("transformer", {}), "unknown model \"transformer\"");
+  EXPECT_EQ(message_of_build("resnet18", {.classes = 0}), "resnet18: expected at least one class and channel, got 0 classes, 3 channels");
+}
+
+TEST(Models, TreeShowsTheNetwork) {
+  const std::string tree = build("resnet8_mnist", {.channels = 1})->tree();
+  EXPECT_EQ(tree.rfind("resnet8_mnist ", 0), 0u) << tree;
+  EXPECT_NE(tree.find(" 77,754\n"), std::string::npos) << tree;
+  EXPECT_NE(tree.find("    0: BasicBlock(16 -> 32, stride 2) "), std::string::npos) << tree;
+}
+
+}   // namespace
+}   // namespace fovea::vision

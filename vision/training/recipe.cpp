@@ -1,0 +1,182 @@
+// recipe.cpp: the table of settings, and what is made from it: text to value, value to text, TOML in and out.
+#include "vision/training/recipe.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+#include "vision/models/models.h"
+#include "vision/text.h"
+
+namespace fovea::vision {
+
+const std::vector<RecipeField>& recipe_fields() {
+  using R = Recipe;
+  static const std::vector<std::string> model_names = [] {
+    std::vector<std::string> names;
+    for (const ModelEntry& m : models()) names.push_back(m.name);
+    return names;
+  }();
+  static const std::vector<RecipeField> fields = {
+      {"model", "the network, by name", &R::model, 0, 0, model_names},
+      {"data", "the data set, by name", &R::data, 0, 0, {"mnist"}},
+      {"epochs", "passes over the training images", &R::epochs, 1, 10000},
+      {"batch", "images in one step", &R::batch, 1, 65536},
+      {"schedule", "how the learning rate moves from step to step", &R::schedule, 0, 0, {"one_cycle", "cosine"}},
+      {"lr", "the highest learning rate", &R::lr, 1e-6, 100},
+      {"warmup", "share of all steps in which the learning rate rises", &R::warmup, 0, 0.9},
+      {"momentum", "of SGD", &R::momentum, 0, 0.9999},
+      {"nesterov", "look ahead along the momentum, if there is any", &R::nesterov},
+      {"weight_decay", "coupled L2 penalty on every parameter", &R::weight_decay, 0, 1},
+      {"label_smoothing", "share of the target that goes to all classes alike", &R::label_smoothing, 0, 0.99},
+      {"shift", "training images move by up to so many pixels", &R::shift, 0, 8},
+      {"seed", "of weights, order and shifts", &R::seed, 0, 9007199254740992.0},
+      {"train_limit", "train on the first so many images only", &R::train_limit, 1, 1e9},
+      {"eval_limit", "validate and test on the first so many images only", &R::eval_limit, 1, 1e9},
+      {"device", "cpu, or reference: the plain loops, slow", &R::device, 0, 0, {"cpu", "reference"}},
+      {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
+      {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
+  };
+  return fields;
+}
+
+std::string RecipeField::flag() const {
+  std::string s = key;
+  for (char& c : s)
+    if (c == '_') c = '-';
+  return s;
+}
+
+std::string RecipeField::range() const {
+  if (std::holds_alternative<bool Recipe::*>(member)) return "true|false";
+  if (std::holds_alternative<std::string Recipe::*>(member)) return fmt::format("{}", fmt::join(choices, "|"));
+  if (std::holds_alternative<std::int64_t Recipe::*>(member)) return fmt::format("{:.0f}..{:.0f}", low, high);
+  return fmt::format("{}..{}", low, high);
+}
+
+namespace {
+
+/// "label_smoothing: expected ..., got 'x'"; callers put file and line, or the dashes of a flag, in front.
+[[noreturn]] void refuse(const RecipeField& f, std::string_view expected, std::string_view got) {
+  throw RecipeError(fmt::format("{}: expected {} {}, got '{}'", f.key, expected, f.range(), got));
+}
+
+void set_string(Recipe& r, const RecipeField& f, std::string Recipe::*member, const std::string& value) {
+  if (!f.choices.empty() && std::find(f.choices.begin(), f.choices.end(), value) == f.choices.end())
+    throw RecipeError(fmt::format("{}: expected one of {}, got '{}'{}", f.key, f.range(), value, did_you_mean(value, f.choices)));
+  r.*member = value;
+}
+
+/// Written so that NaN is refused too.
+template <class T> void set_number(Recipe& r, const RecipeField& f, T Recipe::*member, T value, std::string_view text) {
+  const double v = static_cast<double>(value);
+  if (!(v >= f.low && v <= f.high)) refuse(f, std::is_integral_v<T> ? "a whole number in" : "a number in", text);
+  r.*member = value;
+}
+
+template <class T> void parse_number(Recipe& r, const RecipeField& f, T Recipe::*member, std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    refuse(f, std::is_integral_v<T> ? "a whole number in" : "a number in", text);
+  set_number(r, f, member, value, text);
+}
+
+void set_from_toml(Recipe& r, const RecipeField& f, const toml::node& node) {
+  std::ostringstream text;   // as it stands in the file, for messages
+  node.visit([&](const auto& n) { text << n; });
+  std::visit(
+      [&]<class T>(T Recipe::*member) {
+        if constexpr (std::is_same_v<T, std::string>) {
+          if (!node.is_string()) throw RecipeError(fmt::format("{}: expected a string, got {}", f.key, text.str()));
+          set_string(r, f, member, **node.as_string());
+        } else if constexpr (std::is_same_v<T, bool>) {
+          if (!node.is_boolean()) refuse(f, "one of", text.str());
+          r.*member = **node.as_boolean();
+        } else if constexpr (std::is_same_v<T, std::int64_t>) {
+          if (!node.is_integer()) refuse(f, "a whole number in", text.str());
+          set_number(r, f, member, **node.as_integer(), text.str());
+        } else {
+          const auto value = node.value<double>();   // an integer is a fine number too
+          if (!value || !node.is_number()) refuse(f, "a number in", text.str());
+          set_number(r, f, member, *value, text.str());
+        }
+      },
+      f.member);
+}
+
+}   // namespace
+
+void set_field(Recipe& r, const RecipeField& f, std::string_view text) {
+  std::visit(
+      [&]<class T>(T Recipe::*member) {
+        if constexpr (std::is_same_v<T, std::string>) {
+          set_string(r, f, member, std::string(text));
+        } else if constexpr (std::is_same_v<T, bool>) {
+          if (text != "true" && text != "false") refuse(f, "one of", text);
+          r.*member = text == "true";
+        } else {
+          parse_number(r, f, member, text);
+        }
+      },
+      f.member);
+}
+
+std::string field_text(const Recipe& r, const RecipeField& f) {
+  return std::visit([&](auto member) { return fmt::format("{}", r.*member); }, f.member);   // the shortest text that reads back the same
+}
+
+Recipe parse_recipe(std::string_view toml_text, const std::string& name, Recipe base) {
+  std::vector<std::string> keys;
+  for (const RecipeField& f : recipe_fields()) keys.push_back(f.key);
+  toml::table table;
+  try {
+    table = toml::parse(toml_text, name);
+  } catch (const toml::parse_error& e) {
+    throw RecipeError(fmt::format("{}:{}: {}", name, e.source().begin.line, e.description()));
+  }
+  for (const auto& [key, node] : table) {
+    const std::string where = fmt::format("{}:{}: ", name, key.source().begin.line);
+    const auto f = std::find_if(recipe_fields().begin(), recipe_fields().end(), [&](const RecipeField& x) { return key == x.key; });
+    if (f == recipe_fields().end())
+      throw RecipeError(fmt::format("{}unknown key '{}'{}", where, key.str(), did_you_mean(std::string(key.str()), keys)));
+    try {
+      set_from_toml(base, *f, node);
+    } catch (const RecipeError& e) {
+      throw RecipeError(where + e.what());
+    }
+  }
+  return base;
+}
+
+Recipe read_recipe(const std::filesystem::path& path, Recipe base) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || std::filesystem::is_directory(path)) throw Error(path.string() + ": cannot be read: expected a recipe (TOML)");
+  return parse_recipe(text.str(), path.string(), std::move(base));
+}
+
+std::string to_toml(const Recipe& r, bool machine) {
+  std::string out;
+  for (const RecipeField& f : recipe_fields()) {
+    if (!f.decides_result && !machine) continue;
+    std::string value = field_text(r, f);
+    if (std::holds_alternative<std::string Recipe::*>(f.member)) {
+      if (value.empty()) continue;   // not set
+      std::ostringstream quoted;
+      quoted << toml::value<std::string>(value);
+      value = quoted.str();
+    } else if (std::holds_alternative<std::int64_t Recipe::*>(f.member)) {
+      if (value == "0" && f.low > 0) continue;   // not set
+    }
+    out += fmt::format("{:<36} # {}\n", fmt::format("{} = {}", f.key, value), f.help);
+  }
+  return out;
+}
+
+}   // namespace fovea::vision

@@ -1,0 +1,75 @@
+// recipe.h: everything that decides how a network is trained, and one table that describes it.
+//
+// The table recipe_fields() is the only place that knows a setting's name, meaning and range: the recipe file (TOML), the flags
+// of `fovea train`, the help text, the checks and the suggestions for misspelt names are all made from it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tensor/error.h"
+
+namespace fovea::vision {
+
+/// A setting that is unknown or out of range. Told "file:line: " or "--flag: " in front.
+struct RecipeError : Error {
+  using Error::Error;
+};
+
+/// The defaults are the main job: MNIST to 99.5 % in twelve epochs.
+struct Recipe {
+  // What decides the result.
+  std::string model = "resnet8_mnist";
+  std::string data = "mnist";
+  std::int64_t epochs = 12;
+  std::int64_t batch = 128;
+  std::string schedule = "one_cycle";
+  double lr = 0.2;        // the schedule's highest
+  double warmup = 0.25;   // of all steps
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 5e-4;
+  double label_smoothing = 0.1;
+  std::int64_t shift = 2;   // pixels
+  std::int64_t seed = 0;
+  std::int64_t train_limit = 0;   // 0: all
+  std::int64_t eval_limit = 0;
+  std::string device = "cpu";
+  // What does not.
+  std::string data_dir;       // "": where the program keeps it
+  std::int64_t threads = 0;   // 0: one a core
+  bool operator==(const Recipe&) const = default;
+};
+
+struct RecipeField {
+  const char* key;   // "label_smoothing" in a file, --label-smoothing as a flag
+  const char* help;
+  std::variant<std::string Recipe::*, std::int64_t Recipe::*, double Recipe::*, bool Recipe::*> member;
+  double low = 0, high = 0;                // of numbers, both included; the value 0 may stand below `low`: not set
+  std::vector<std::string> choices = {};   // of strings; empty: any
+  bool decides_result = true;              // false: a matter of this machine; not part of a checkpoint
+  std::string flag() const;                // "label-smoothing"
+  std::string range() const;               // "0..0.99", "one_cycle|cosine"; "" for free text
+};
+
+/// In the order of help texts and files.
+const std::vector<RecipeField>& recipe_fields();
+
+/// Sets one field from text, as a flag does. Throws RecipeError with the range: "--lr: expected a number in 1e-06..100, got 'nan'".
+void set_field(Recipe& r, const RecipeField& field, std::string_view text);
+/// A field's value as text: what set_field takes.
+std::string field_text(const Recipe& r, const RecipeField& field);
+
+/// Applies the keys of a recipe to `base`. Throws RecipeError, "mnist.toml:3: unknown key 'epoch'; did you mean 'epochs'?", or Error when
+/// the file cannot be read.
+Recipe read_recipe(const std::filesystem::path& path, Recipe base = {});
+/// The same from text; `name` stands in messages.
+Recipe parse_recipe(std::string_view toml, const std::string& name, Recipe base = {});
+/// TOML, one commented line a key. parse_recipe gives the same recipe back, bit for bit. Without `machine`, only what decides the result.
+std::string to_toml(const Recipe& r, bool machine);
+
+}   // namespace fovea::vision

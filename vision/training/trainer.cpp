@@ -1,0 +1,209 @@
+#include "vision/training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "autograd/loss.h"
+#include "vision/data/loader.h"
+#include "vision/models/models.h"
+
+namespace fovea::vision {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+optim::Schedule make_schedule(const Recipe& r, std::int64_t steps) {
+  if (r.schedule == "one_cycle") return optim::one_cycle({.max_lr = r.lr, .steps = steps, .pct_start = r.warmup});
+  const std::int64_t rising = std::llround(r.warmup * static_cast<double>(steps));
+  return optim::warmup(optim::cosine({.lr = r.lr, .steps = std::max<std::int64_t>(steps - rising, 1)}), rising, 0.04);
+}
+
+std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
+  const std::int64_t* label = labels.data<std::int64_t>();
+  std::int64_t n = 0;
+  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
+  return n;
+}
+
+}   // namespace
+
+Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainOptions o)
+    : recipe_(recipe),
+      data_(std::move(data)),
+      folder_(std::move(folder)),
+      o_(std::move(o)),
+      device_(recipe.device == "reference" ? Device::reference : Device::cpu),
+      normalize_(data_.mean, data_.std) {
+  data_.train = first_pictures(data_.train, recipe.train_limit);
+  data_.validation = first_pictures(data_.validation, recipe.eval_limit);
+  data_.test = first_pictures(data_.test, recipe.eval_limit);
+  require(data_.train.size() >= recipe.batch, "batch: expected at most the number of training pictures (", data_.train.size(), "), got ",
+          recipe.batch);
+  const Tensor& x = data_.train.images;
+  card_ = {.model = recipe.model,
+           .height = x.dim(1),
+           .width = x.dim(2),
+           .channels = x.dim(3),
+           .class_names = data_.train.class_names,
+           .mean = data_.mean,
+           .std = data_.std,
+           .recipe = to_toml(recipe, false)};
+
+  manual_seed(static_cast<std::uint64_t>(recipe.seed));
+  network_ = build(recipe.model, {.classes = data_.train.classes(), .channels = x.dim(3)});
+  network_->to(DType::f32, device_);
+  std::vector<Variable> parameters;
+  for (auto& [name, p] : network_->parameters()) parameters.push_back(p->value);
+  optimizer_.emplace(parameters, optim::SGDOptions{.lr = recipe.lr,
+                                                   .momentum = recipe.momentum,
+                                                   .weight_decay = recipe.weight_decay,
+                                                   .nesterov = recipe.nesterov && recipe.momentum > 0});
+  steps_ = data_.train.size() / recipe.batch;   // a last batch that is not full is left out; the next epoch's order is another
+  schedule_ = make_schedule(recipe, recipe.epochs * steps_);
+}
+
+TrainingResult Trainer::run() {
+  if (o_.resume) resume();
+  if (o_.progress) progress_.emplace(recipe_.epochs, steps_, state_.epoch, ProgressOptions{.out = o_.progress});
+  while (state_.epoch < recipe_.epochs) {
+    if (!train_epoch()) {
+      save();
+      progress_.reset();
+      return {.interrupted = true};
+    }
+    finish_epoch();
+  }
+  return test();
+}
+
+bool Trainer::train_epoch() {
+  const Stopwatch watch;
+  const RandomKey key{.seed = static_cast<std::uint64_t>(recipe_.seed)};
+  const auto epoch = static_cast<std::uint64_t>(state_.epoch);
+  std::vector<std::int64_t> order = epoch_order(data_.train.size(), key, epoch);
+  order.erase(order.begin(), order.begin() + state_.step * recipe_.batch);   // what was done before an interrupt
+  Batches batches(data_.train, std::move(order), normalize_,
+                  {.batch = recipe_.batch, .drop_last = true, .device = device_, .augment = {.shift = recipe_.shift}}, key, epoch);
+  network_->train();
+  if (progress_) progress_->begin_epoch(state_.epoch);
+  for (const Batch& batch : batches) {
+    const double lr = schedule_(state_.epoch * steps_ + state_.step);
+    optimizer_->set_lr(lr);
+    optimizer_->zero_grad();
+    const Variable logits = (*network_)(Variable(batch.images));
+    const Variable loss = cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
+    if (!std::isfinite(loss.item()))
+      throw Error(detail::join("epoch ", state_.epoch + 1, ", step ", state_.step + 1, ": the loss is ",
+                               std::isnan(loss.item()) ? "not a number" : "infinite",
+                               ": training diverged; try a lower learning rate (--lr ", recipe_.lr / 4, ")"));
+    loss.backward();
+    optimizer_->step();
+
+    ++state_.step;
+    state_.images += recipe_.batch;
+    state_.loss_sum += loss.item() * static_cast<double>(recipe_.batch);
+    state_.correct += count_correct(logits, batch.labels);
+    if (progress_)
+      progress_->step(recipe_.batch, {.loss = state_.loss_sum / static_cast<double>(state_.images),
+                                      .accuracy = static_cast<double>(state_.correct) / static_cast<double>(state_.images),
+                                      .lr = lr});
+    if (o_.stop && o_.stop()) return false;
+  }
+  epoch_seconds_ = watch.seconds();
+  epoch_images_per_s_ = static_cast<double>(batches.size() * recipe_.batch) / epoch_seconds_;
+  return true;
+}
+
+void Trainer::finish_epoch() {
+  const Stopwatch watch;
+  if (progress_) progress_->stage("validating");
+  Evaluation val;
+  try {
+    val = evaluate(*network_, data_.validation, normalize_, device_);
+  } catch (const Error& e) {   // diverged in the epoch's last step
+    throw Error(detail::join("epoch ", state_.epoch + 1, ", validation: ", e.what()));
+  }
+  const auto images = static_cast<double>(state_.images);
+  const Progress::Summary s{.train_loss = state_.loss_sum / images,
+                            .val_loss = val.loss,
+                            .val_accuracy = val.top1,
+                            .lr = schedule_((state_.epoch + 1) * steps_ - 1),
+                            .images_per_s = epoch_images_per_s_,
+                            .seconds = epoch_seconds_ + watch.seconds()};
+  const double train_top1 = static_cast<double>(state_.correct) / images;
+  ++state_.epoch;
+  state_.step = state_.images = state_.correct = 0;
+  state_.loss_sum = 0;
+
+  // In this order, so that a kill between any two leaves a folder that resumes as if it had come a little earlier: `last` decides.
+  // The best network is the one of the lowest validation loss: top-1 counts a few pictures, one more or less is chance, while the loss
+  // weighs them all.
+  if (state_.best_epoch == 0 || val.loss < state_.best_val_loss) {
+    state_.best_val_loss = val.loss;
+    state_.best_val_top1 = val.top1;
+    state_.best_epoch = state_.epoch;
+    save_model(folder_.best(), *network_, card_);
+  }
+  std::vector<std::string> lines = folder_.metrics_lines();
+  lines.push_back(nlohmann::ordered_json{
+      {"epoch", state_.epoch},
+      {"train_loss", s.train_loss},
+      {"train_top1", train_top1},
+      {"val_loss", s.val_loss},
+      {"val_top1", s.val_accuracy},
+      {"lr", s.lr},
+      {"images_per_s", s.images_per_s},
+      {"seconds",
+       s.seconds}}.dump());
+  folder_.write_metrics(lines);
+  save();
+  if (progress_) progress_->end_epoch(s);
+}
+
+void Trainer::save() {
+  state_.generator_seed = default_generator().seed();
+  state_.generator_used = default_generator().used();
+  save_training(folder_.last(), *network_, card_, *optimizer_, state_);
+}
+
+void Trainer::resume() {
+  if (!std::filesystem::exists(folder_.last())) {   // stopped before anything was saved: from the start
+    folder_.write_metrics({});
+    return;
+  }
+  state_ = load_training(folder_.last(), *network_, card_, *optimizer_);
+  default_generator().set_state(state_.generator_seed, state_.generator_used);
+  // A line of an epoch that `last` has not finished, or of a test, belongs to a run that was killed before it could save.
+  std::vector<std::string> lines;
+  for (const std::string& line : folder_.metrics_lines()) {
+    const auto j = nlohmann::json::parse(line, nullptr, false);
+    if (j.is_object() && j.value("epoch", std::int64_t{0}) >= 1 && j["epoch"] <= state_.epoch) lines.push_back(line);
+  }
+  folder_.write_metrics(lines);
+}
+
+TrainingResult Trainer::test() {
+  if (progress_) progress_->stage("testing");
+  const LoadedModel best = load_model(folder_.best(), device_);
+  TrainingResult result{.best_epoch = state_.best_epoch,
+                        .best_val_top1 = state_.best_val_top1,
+                        .test = evaluate(*best.network, data_.test, normalize_, device_)};
+  std::vector<std::string> lines = folder_.metrics_lines();
+  for (const std::string& line : lines) result.seconds += nlohmann::json::parse(line).value("seconds", 0.0);
+  lines.push_back(nlohmann::ordered_json{
+      {"test_top1", result.test.top1}, {"test_loss", result.test.loss}, {"best_epoch", result.best_epoch}, {"seconds", result.seconds}}
+                      .dump());
+  folder_.write_metrics(lines);
+  progress_.reset();
+  return result;
+}
+
+}   // namespace fovea::vision

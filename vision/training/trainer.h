@@ -1,0 +1,77 @@
+// trainer.h: the training of an image classifier, from a recipe to a tested network in a run folder.
+//
+//   epoch: the training pictures in a new order, a batch at a time:
+//     forward     logits = network(images)
+//     loss        how far the softmax of the logits is from the labels
+//     backward    d loss / d parameter, for every parameter
+//     step        each parameter a little against its gradient; how little, the schedule says
+//   after each epoch: accuracy on the validation pictures; the best network so far is kept
+//   after the last:   the test pictures, once, with that best network
+//
+// Equal recipes give equal files, bit for bit, with any number of threads. So does a run that was interrupted and resumed: weights are
+// a function of the files and the recipe, and pictures' order and shifts are functions of (seed, epoch, picture).
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "optim/schedule.h"
+#include "optim/sgd.h"
+#include "vision/data/dataset.h"
+#include "vision/training/checkpoint.h"
+#include "vision/training/evaluate.h"
+#include "vision/training/progress.h"
+#include "vision/training/recipe.h"
+#include "vision/training/run_folder.h"
+
+namespace fovea::vision {
+
+struct TrainOptions {
+  bool resume = false;               // go on from the folder's last.safetensors, if it has one
+  std::function<bool()> stop = {};   // asked after each step; true: save and return
+  std::FILE* progress = nullptr;     // where Progress shows itself; null: nowhere
+};
+
+struct TrainingResult {
+  bool interrupted = false;   // then the rest is not set
+  std::int64_t best_epoch = 0;
+  double best_val_top1 = 0;
+  double seconds = 0;     // of all epochs, resumed or not
+  Evaluation test = {};   // by the network of best_epoch
+};
+
+class Trainer {
+ public:
+  /// Builds the network, or throws ShapeError: fewer training pictures than a batch, pictures the network cannot take.
+  Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainOptions o);
+  nn::Module& network() { return *network_; }
+  /// Throws Error: a file cannot be written or read, the loss is no longer a number. Saved checkpoints stay as they are.
+  TrainingResult run();
+
+ private:
+  /// False: interrupted.
+  bool train_epoch();
+  void finish_epoch();
+  void save();
+  void resume();
+  TrainingResult test();
+
+  Recipe recipe_;
+  DataSplits data_;
+  RunFolder folder_;
+  TrainOptions o_;
+  Device device_;
+  Normalize normalize_;
+  ModelCard card_;
+  std::unique_ptr<nn::Module> network_;
+  std::optional<optim::SGD> optimizer_;
+  optim::Schedule schedule_;
+  std::int64_t steps_;   // in an epoch
+  TrainingState state_;
+  std::optional<Progress> progress_;
+  double epoch_seconds_ = 0, epoch_images_per_s_ = 0;   // of training alone, since the epoch began or was resumed
+};
+
+}   // namespace fovea::vision

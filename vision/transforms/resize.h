@@ -1,0 +1,22 @@
+// resize.h: a picture of any size to the size a network takes.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace fovea::vision {
+
+/// (H, W, C) uint8 -> (height, width, C) uint8. Bilinear with antialiasing: when it shrinks, the triangle filter widens to cover
+/// the pixels that become one. The same bytes as Pillow's Image.resize(..., BILINEAR), which trained the published models.
+Tensor resize(const Tensor& image, std::int64_t height, std::int64_t width);
+
+/// How a picture becomes a square: its middle is cut out, or it is padded with black (0) on its short sides.
+enum class SquareFit { crop, pad };
+/// (H, W, C) uint8 -> (size, size, C) uint8, proportions kept.
+Tensor resize_to_square(const Tensor& image, std::int64_t size, SquareFit fit);
+
+/// 255 - pixel: dark on light to light on dark, as MNIST has it.
+Tensor invert(const Tensor& image);
+
+}   // namespace fovea::vision
