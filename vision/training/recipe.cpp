@@ -141,7 +141,8 @@ Recipe parse_recipe(std::string_view toml_text, const std::string& name, Recipe 
   }
   for (const auto& [key, node] : table) {
     const std::string where = fmt::format("{}:{}: ", name, key.source().begin.line);
-    const auto f = std::find_if(recipe_fields().begin(), recipe_fields().end(), [&](const RecipeField& x) { return key == x.key; });
+    const auto f =
+        std::find_if(recipe_fields().begin(), recipe_fields().end(), [&name = key](const RecipeField& x) { return name == x.key; });
     if (f == recipe_fields().end())
       throw RecipeError(fmt::format("{}unknown key '{}'{}", where, key.str(), did_you_mean(std::string(key.str()), keys)));
     try {
