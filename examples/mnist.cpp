@@ -1,6 +1,6 @@
 // mnist.cpp: handwritten digits from pixels to 99.5 % with a small residual network, in one page. Usage: mnist [folder of MNIST's files]
 //
-// Expected: test accuracy 99.66 % after twelve epochs, in about 80 seconds on two cores (AVX2 or AVX-512; the baseline has other bits).
+// Expected: test accuracy 99.66 % after twelve epochs, in less than 95 s on two cores (AVX2 or AVX-512; the baseline has other bits).
 #include <cstdio>
 
 #include "autograd/loss.h"
