@@ -1,30 +1,15 @@
-// Every op's gradient against central differences in double on Reference, and every op whole (outputs and gradients), Cpu against
-// Reference in float32 and bfloat16.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
-
+// test_gradients.cpp: the ops that a residual network is made of, by themselves and in a row.
 #include "autograd/conv.h"
 #include "autograd/elementwise.h"
-#include "autograd/gradcheck.h"
 #include "autograd/linear.h"
 #include "autograd/loss.h"
 #include "autograd/norm.h"
 #include "autograd/pooling.h"
 #include "autograd/shape_ops.h"
+#include "tests/op_testing.h"
 
 namespace fovea {
 namespace {
-
-using Inputs = std::vector<Variable>;
-
-struct OpCase {
-  std::string name;
-  std::vector<Shape> inputs;
-  std::function<Variable(const Inputs&)> run;
-  std::vector<std::size_t> activations = {0};   // the other inputs are parameters: float32 even when these are bfloat16
-};
 
 BatchNormConfig norm_of(const Inputs& in, std::size_t gamma, bool training, double running_var = 1.5) {
   const Tensor like = in[gamma].value();
@@ -92,64 +77,11 @@ std::vector<OpCase> op_cases() {
                      }
                      return x;
                    }});
+  cases.back().bf16 = 0.5;   // eight convolutions with norms in a row, whose masks may flip
   return cases;
 }
 
-class EachOp : public testing::TestWithParam<OpCase> {};
-
-std::vector<Tensor> inputs_of(const OpCase& c) {
-  std::vector<Tensor> inputs;
-  for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    inputs.push_back(Tensor::randn(c.inputs[i], RandomKey{7, i}, DType::f64, Device::reference));
-  return inputs;
-}
-
-TEST_P(EachOp, GradientMatchesCentralDifferences) { EXPECT_EQ(gradcheck(GetParam().run, inputs_of(GetParam())), ""); }
-
-struct Result {
-  std::vector<Tensor> tensors;   // the output, then every gradient
-};
-
-Result run(const OpCase& c, DType dtype, Device device, DType rounded_to) {
-  Inputs in;
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    const bool activation = std::find(c.activations.begin(), c.activations.end(), i) != c.activations.end();
-    in.emplace_back(inputs_of(c)[i].to(rounded_to).to(activation ? dtype : acc_dtype(dtype)).to(device), true);
-  }
-  const Variable y = c.run(in);
-  Result r{{y.value()}};
-  y.backward(Tensor::randn(y.shape(), RandomKey{9}, DType::f64, Device::reference).to(rounded_to).to(y.dtype()).to(y.device()));
-  for (const Variable& x : in) r.tensors.push_back(x.grad());
-  return r;
-}
-
-/// || a - b || / || b ||, over all elements.
-double relative_error(const Tensor& a, const Tensor& b) {
-  const auto x = a.to_vector<double>(), y = b.to_vector<double>();
-  double error = 0, norm = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) error += (x[i] - y[i]) * (x[i] - y[i]), norm += y[i] * y[i];
-  return std::sqrt(error / (norm > 0 ? norm : 1));
-}
-
-TEST_P(EachOp, CpuMatchesReferenceInFloat32) {
-  const Result truth = run(GetParam(), DType::f64, Device::reference, DType::f32),
-               cpu = run(GetParam(), DType::f32, Device::cpu, DType::f32);
-  for (std::size_t i = 0; i < truth.tensors.size(); ++i)   // sums of about 100 terms, a few in a row
-    EXPECT_LT(relative_error(cpu.tensors[i], truth.tensors[i]), 2e-5)
-        << GetParam().name << (i ? ", gradient of input " : ", output ") << int(i) - 1;
-}
-
-TEST_P(EachOp, CpuMatchesReferenceInBfloat16) {
-  const Result truth = run(GetParam(), DType::f64, Device::reference, DType::bf16),
-               cpu = run(GetParam(), DType::bf16, Device::cpu, DType::bf16);
-  // u = 2^-8 = 0.004 an op, and a norm can stretch it; eight convolutions with norms in a row, whose masks may flip, get more.
-  const double bound = GetParam().name == "residual_blocks" ? 0.5 : 0.03;
-  for (std::size_t i = 0; i < truth.tensors.size(); ++i)
-    EXPECT_LT(relative_error(cpu.tensors[i], truth.tensors[i]), bound)
-        << GetParam().name << (i ? ", gradient of input " : ", output ") << int(i) - 1;
-}
-
-INSTANTIATE_TEST_SUITE_P(Ops, EachOp, testing::ValuesIn(op_cases()), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, EachOp, testing::ValuesIn(op_cases()), op_name);
 
 TEST(ConvNormAct, FusedEqualsUnfused) {
   for (const bool training : {true, false})

@@ -1,0 +1,42 @@
+// test_each_op.cpp: every op that a test file of this folder lists as an OpCase: its gradient against central differences in double on
+// Reference; whole (output and gradients) Cpu against Reference in float32 and bfloat16; the same bits for any number of threads.
+#include <cstring>
+
+#include "autograd/gradcheck.h"
+#include "kernels/parallel.h"
+#include "tests/op_testing.h"
+
+namespace fovea {
+namespace {
+
+TEST_P(EachOp, GradientMatchesCentralDifferences) { EXPECT_EQ(gradcheck(GetParam().run, random_inputs(GetParam())), ""); }
+
+TEST_P(EachOp, CpuMatchesReferenceInFloat32) {
+  const OpCase& c = GetParam();
+  expect_same_results(run_op(c, random_inputs(c), {}, DType::f32, Device::cpu, DType::f32),
+                      run_op(c, random_inputs(c), {}, DType::f64, Device::reference, DType::f32), c.f32, "");
+}
+
+TEST_P(EachOp, CpuMatchesReferenceInBfloat16) {
+  const OpCase& c = GetParam();
+  expect_same_results(run_op(c, random_inputs(c), {}, DType::bf16, Device::cpu, DType::bf16),
+                      run_op(c, random_inputs(c), {}, DType::f64, Device::reference, DType::bf16), c.bf16, "");
+}
+
+TEST_P(EachOp, SameBitsForAnyNumberOfThreads) {
+  const OpCase& c = GetParam();
+  const int before = kernels::threads();
+  std::vector<Tensor> one;
+  for (const int threads : {1, 2, 3, 7}) {
+    kernels::set_threads(threads);
+    const std::vector<Tensor> results = run_op(c, random_inputs(c), {}, DType::f32, Device::cpu, DType::f32);
+    if (threads == 1) one = results;
+    for (std::size_t i = 0; i < one.size(); ++i)
+      if (one[i].defined())
+        EXPECT_EQ(std::memcmp(results[i].raw(), one[i].raw(), one[i].bytes()), 0) << threads << " threads, result " << i;
+  }
+  kernels::set_threads(before);
+}
+
+}   // namespace
+}   // namespace fovea
