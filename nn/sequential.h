@@ -17,6 +17,8 @@ class Sequential : public Module {
   explicit Sequential(const Options& = {}) {}
   template <class M> M& add(const typename M::Options& options = {}) { return Module::add<M>(std::to_string(children().size()), options); }
   Variable forward(const Variable& x) override;
+  /// What comes out before `last`, one of the layers, would run.
+  Variable forward_until(const Variable& x, const Module& last);
   std::string describe() const override { return "Sequential"; }
 };
 

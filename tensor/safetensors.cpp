@@ -1,22 +1,15 @@
 // safetensors.cpp: the header is parsed and checked against the file's size before any tensor is made.
 #include "tensor/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string_view>
-#include <system_error>
 
 #include "tensor/error.h"
+#include "tensor/input_file.h"
 
 namespace fovea {
 
@@ -48,61 +41,7 @@ const DiskType& disk_type(DType dtype) {
   return *std::ranges::find_if(kDiskTypes, [&](const DiskType& t) { return t.dtype == dtype && t.widen == Widen::no; });
 }
 
-/// IEEE 754 binary16: 1 sign, 5 exponent and 10 mantissa bits. Every one is a float.
-float half_to_float(std::uint16_t h) {
-  const int exponent = (h >> 10) & 31, mantissa = h & 1023;
-  const float magnitude = exponent == 31  ? (mantissa ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity())
-                          : exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24)
-                                          : std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
-  return h & 0x8000 ? -magnitude : magnitude;
-}
-
 std::int64_t int32_to_int64(std::int32_t i) { return i; }
-
-/// A file open for reading that knows its size.
-class Input {
- public:
-  explicit Input(const std::filesystem::path& path) : path_(path.string()) {
-    file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);   // not blocking: a pipe would wait for its writer
-    if (file_ < 0) fail(std::generic_category().message(errno));
-    struct stat status;
-    if (fstat(file_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      close(file_);
-      fail("expected a regular file");
-    }
-    size_ = static_cast<std::uint64_t>(status.st_size);
-  }
-  ~Input() { close(file_); }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-
-  std::uint64_t size() const { return size_; }
-
-  void read(void* data, std::uint64_t at, std::size_t bytes) const {
-    char* to = static_cast<char*>(data);
-    while (bytes > 0) {
-      const ssize_t got = pread(file_, to, bytes, static_cast<off_t>(at));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail(std::generic_category().message(errno));
-      if (got == 0) fail("the file became shorter while it was read");
-      to += got;
-      at += static_cast<std::uint64_t>(got);
-      bytes -= static_cast<std::size_t>(got);
-    }
-  }
-
-  template <class... Parts> [[noreturn]] void fail(const Parts&... parts) const {
-    constexpr std::size_t kLongest = 400;   // names come from the file and may have any length
-    std::string text = detail::join(parts...);
-    if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
-    throw Error(path_ + ": " + text);
-  }
-
- private:
-  std::string path_;
-  int file_ = -1;
-  std::uint64_t size_ = 0;
-};
 
 struct Entry {
   std::string name;
@@ -113,7 +52,7 @@ struct Entry {
 
 /// The header as JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}. The parser keeps the last of
 /// equal keys and any depth; here both are errors.
-nlohmann::json parse_header(const Input& in, const std::string& text) {
+nlohmann::json parse_header(const InputFile& in, const std::string& text) {
   using Event = nlohmann::json::parse_event_t;
   std::set<std::string> keys[3];   // of the open object at each depth
   const auto check = [&](int depth, Event event, nlohmann::json& value) {
@@ -143,7 +82,7 @@ std::optional<std::vector<std::uint64_t>> whole_numbers(const nlohmann::json& en
   return numbers;
 }
 
-Entry parse_entry(const Input& in, const std::string& name, const nlohmann::json& value, std::uint64_t data_bytes) {
+Entry parse_entry(const InputFile& in, const std::string& name, const nlohmann::json& value, std::uint64_t data_bytes) {
   const auto wrong = [&](const auto&... parts) { in.fail("entry \"", name, "\": ", parts...); };
   if (!value.is_object()) wrong("expected an object");
   Entry entry;
@@ -181,13 +120,13 @@ Entry parse_entry(const Input& in, const std::string& name, const nlohmann::json
   return entry;
 }
 
-template <class From, class To> void read_widened(const Input& in, std::uint64_t at, std::size_t bytes, To (*widen)(From), To* y) {
+template <class From, class To> void read_widened(const InputFile& in, std::uint64_t at, std::size_t bytes, To (*widen)(From), To* y) {
   std::vector<From> values(bytes / sizeof(From));
   in.read(values.data(), at, bytes);
   std::ranges::transform(values, y, widen);
 }
 
-Tensor read_tensor(const Input& in, const Entry& entry, std::uint64_t data_start) {
+Tensor read_tensor(const InputFile& in, const Entry& entry, std::uint64_t data_start) {
   Tensor y = Tensor::empty(entry.shape, entry.type->dtype);
   const std::uint64_t at = data_start + entry.begin;
   const std::size_t bytes = entry.end - entry.begin;
@@ -207,7 +146,7 @@ const Tensor* TensorFile::find(const std::string& name) const {
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
-  const Input in(path);
+  const InputFile in(path);
   std::uint64_t header_bytes = 0;
   if (in.size() < sizeof header_bytes) in.fail("expected a safetensors file, got ", in.size(), " bytes");
   in.read(&header_bytes, 0, sizeof header_bytes);

@@ -1,0 +1,84 @@
+#include "vision/models/alexnet.h"
+
+#include "autograd/shape_ops.h"
+#include "nn/activation.h"
+#include "nn/conv2d.h"
+#include "nn/dropout.h"
+#include "nn/local_response_norm.h"
+
+namespace fovea::vision {
+
+AlexNet::AlexNet(const AlexNetConfig& config, const ModelOptions& o)
+    : config_(config),
+      features_(add<nn::Sequential>("features")),
+      avgpool_(add<nn::AdaptiveAvgPool2d>("avgpool", {.output = config.pooled})),
+      classifier_(add<nn::Sequential>("classifier")),
+      head_([&]() -> nn::Linear& {
+        const double p = o.dropout.value_or(0.5);   // section 4.2
+        classifier_.add<nn::Dropout>({.p = p});
+        classifier_.add<nn::Linear>({.in = config.convolutions.back().out * config.pooled * config.pooled, .out = config.hidden});
+        classifier_.add<nn::ReLU>();
+        classifier_.add<nn::Dropout>({.p = p});
+        classifier_.add<nn::Linear>({.in = config.hidden, .out = config.hidden});
+        classifier_.add<nn::ReLU>();
+        return classifier_.add<nn::Linear>({.in = config.hidden, .out = o.classes});
+      }()) {
+  std::int64_t in = o.channels;
+  for (const auto& c : config.convolutions) {
+    features_.add<nn::Conv2d>(
+        {.in = in, .out = c.out, .kernel = c.kernel, .stride = c.stride, .padding = c.padding, .groups = c.groups});
+    features_.add<nn::ReLU>();
+    if (c.norm) features_.add<nn::LocalResponseNorm>({.size = 5, .alpha = 5e-4, .beta = 0.75, .k = 2});   // section 3.3: alpha / size is 1e-4
+    if (c.pool) features_.add<nn::MaxPool2d>({.kernel = 3, .stride = 2});
+    in = c.out;
+  }
+}
+
+// Shapes at 224 (alexnet_2012 at 227): Fig. 2.
+Variable AlexNet::features(const Variable& x) {
+  const Variable y = flatten(avgpool_(features_(x)));   // 6x6x256, 9216
+  return classifier_.forward_until(y, head_);           // 4096
+}
+
+Variable AlexNet::forward(const Variable& x) { return head_(features(x)); }
+
+namespace {
+
+// out, kernel, stride, padding, groups, norm, pool
+const AlexNetConfig kOneTower{.name = "alexnet",   // Krizhevsky 2014, section 5
+                              .convolutions = {{64, 11, 4, 2, 1, false, true},
+                                               {192, 5, 1, 2, 1, false, true},
+                                               {384, 3, 1, 1, 1, false, false},
+                                               {256, 3, 1, 1, 1, false, false},
+                                               {256, 3, 1, 1, 1, false, true}}};
+const AlexNetConfig kTwoTowers{.name = "alexnet_2012",   // Krizhevsky et al. 2012, section 3.5
+                               .convolutions = {{96, 11, 4, 0, 1, true, true},
+                                                {256, 5, 1, 2, 2, true, true},
+                                                {384, 3, 1, 1, 1, false, false},
+                                                {384, 3, 1, 1, 2, false, false},
+                                                {256, 3, 1, 1, 2, false, true}}};
+
+std::unique_ptr<Classifier> make(AlexNetConfig c, const ModelOptions& o) {
+  if (o.small_images) {   // 32 pixels: a stem that keeps them, 3x3 before the classifier
+    c.convolutions[0].kernel = 5, c.convolutions[0].stride = 1, c.convolutions[0].padding = 2;
+    c.pooled = 3, c.hidden = 1024;
+  }
+  return std::make_unique<AlexNet>(c, o);
+}
+
+}   // namespace
+
+std::vector<ModelEntry> alexnet_models() {
+  return {{.name = "alexnet",
+           .description = "one tower",
+           .paper = "Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks, arXiv:1404.5997",
+           .size = 224,
+           .make = [](const ModelOptions& o) { return make(kOneTower, o); }},
+          {.name = "alexnet_2012",
+           .description = "two groups, local response norm",
+           .paper = "Krizhevsky, Sutskever & Hinton 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+           .size = 227,
+           .make = [](const ModelOptions& o) { return make(kTwoTowers, o); }}};
+}
+
+}   // namespace fovea::vision

@@ -1,0 +1,37 @@
+#include "vision/models/lenet.h"
+
+#include "autograd/shape_ops.h"
+#include "nn/activation.h"
+#include "nn/conv2d.h"
+#include "nn/pooling.h"
+
+namespace fovea::vision {
+
+LeNet5::LeNet5(const ModelOptions& o) : features_(add<nn::Sequential>("features")), classifier_(add<nn::Sequential>("classifier")) {
+  const std::int64_t padding = o.small_images ? 2 : 0;                                                // for pictures of 28x28
+  features_.add<nn::Conv2d>({.in = o.channels, .out = 6, .kernel = 5, .padding = padding});           // C1: 28x28x6
+  features_.add<nn::Tanh>();
+  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});                                           // S2: 14x14x6
+  features_.add<nn::Conv2d>({.in = 6, .out = 16, .kernel = 5});                                       // C3: 10x10x16
+  features_.add<nn::Tanh>();
+  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});                                           // S4: 5x5x16
+  features_.add<nn::Conv2d>({.in = 16, .out = 120, .kernel = 5});                                     // C5: 1x1x120
+  features_.add<nn::Tanh>();
+  classifier_.add<nn::Linear>({.in = 120, .out = 84});                                                // F6
+  classifier_.add<nn::Tanh>();
+  head_ = &classifier_.add<nn::Linear>({.in = 84, .out = o.classes});
+}
+
+Variable LeNet5::features(const Variable& x) { return classifier_.forward_until(flatten(features_(x)), *head_); }
+
+Variable LeNet5::forward(const Variable& x) { return (*head_)(features(x)); }
+
+std::vector<ModelEntry> lenet_models() {
+  return {{.name = "lenet5",
+           .description = "the convolutional network of 1998, for digits",
+           .paper = "LeCun et al. 1998, Gradient-based learning applied to document recognition",
+           .size = 32,
+           .make = [](const ModelOptions& o) { return std::make_unique<LeNet5>(o); }}};
+}
+
+}   // namespace fovea::vision

@@ -1,0 +1,69 @@
+#include "vision/models/vgg.h"
+
+#include "autograd/shape_ops.h"
+#include "nn/activation.h"
+#include "nn/batch_norm.h"
+#include "nn/conv2d.h"
+#include "nn/dropout.h"
+
+namespace fovea::vision {
+
+VGG::VGG(const VGGConfig& config, const ModelOptions& o)
+    : config_(config),
+      features_(add<nn::Sequential>("features")),
+      avgpool_(add<nn::AdaptiveAvgPool2d>("avgpool", {.output = config.pooled})),
+      classifier_(add<nn::Sequential>("classifier")),
+      head_([&]() -> nn::Linear& {
+        const std::int64_t channels = config.stages.back().back();
+        const double p = o.dropout.value_or(0.5);   // section 3.1
+        classifier_.add<nn::Linear>({.in = channels * config.pooled * config.pooled, .out = config.hidden});
+        classifier_.add<nn::ReLU>();
+        classifier_.add<nn::Dropout>({.p = p});
+        classifier_.add<nn::Linear>({.in = config.hidden, .out = config.hidden});
+        classifier_.add<nn::ReLU>();
+        classifier_.add<nn::Dropout>({.p = p});
+        return classifier_.add<nn::Linear>({.in = config.hidden, .out = o.classes});
+      }()) {
+  std::int64_t in = o.channels;
+  for (const auto& stage : config.stages) {
+    for (const std::int64_t out : stage) {
+      features_.add<nn::Conv2d>({.in = in, .out = out, .kernel = 3, .padding = 1});
+      if (config.batch_norm) features_.add<nn::BatchNorm2d>({.channels = out});
+      features_.add<nn::ReLU>();
+      in = out;
+    }
+    features_.add<nn::MaxPool2d>({.kernel = 2, .stride = 2});
+  }
+}
+
+// Shapes at 224: Table 1.
+Variable VGG::features(const Variable& x) {
+  const Variable y = flatten(avgpool_(features_(x)));   // 7x7x512, 25088
+  return classifier_.forward_until(y, head_);           // 4096
+}
+
+Variable VGG::forward(const Variable& x) { return head_(features(x)); }
+
+std::vector<ModelEntry> vgg_models() {
+  const std::vector<std::pair<std::string, std::vector<std::vector<std::int64_t>>>> columns = {   // Table 1: A, B, D, E
+      {"vgg11", {{64}, {128}, {256, 256}, {512, 512}, {512, 512}}},
+      {"vgg13", {{64, 64}, {128, 128}, {256, 256}, {512, 512}, {512, 512}}},
+      {"vgg16", {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}}},
+      {"vgg19", {{64, 64}, {128, 128}, {256, 256, 256, 256}, {512, 512, 512, 512}, {512, 512, 512, 512}}},
+  };
+  std::vector<ModelEntry> entries;
+  for (const auto& column : columns)
+    for (const bool batch_norm : {false, true})
+      entries.push_back({.name = column.first + (batch_norm ? "_bn" : ""),
+                         .description = batch_norm ? "3x3 convolutions with batch norm" : "3x3 convolutions, Table 1",
+                         .paper = "Simonyan & Zisserman 2015, Very Deep Convolutional Networks, arXiv:1409.1556",
+                         .size = 224,
+                         .make = [column, batch_norm](const ModelOptions& o) {
+                           VGGConfig c{.name = column.first + (batch_norm ? "_bn" : ""), .stages = column.second, .batch_norm = batch_norm};
+                           if (o.small_images) c.pooled = 1, c.hidden = 512;   // 32 pixels end as one
+                           return std::make_unique<VGG>(c, o);
+                         }});
+  return entries;
+}
+
+}   // namespace fovea::vision
