@@ -38,7 +38,8 @@ template <class T> FOVEA_INLINE RowStatistics row_statistics(const T* x, std::in
     squares = fma(d, d, squares);
   });
   const float delta = sum(deviations) / float(n);
-  return {.m = m, .delta = delta, .m2 = sum(squares) - float(n) * delta * delta};
+  const float m2 = sum(squares) - float(n) * delta * delta;
+  return {.m = m, .delta = delta, .m2 = m2 < 0.f ? 0.f : m2};   // a NaN stays
 }
 
 template <class T>
@@ -47,7 +48,7 @@ void forward(const T* x, const float* gamma, const float* beta, double eps, T* y
     const T* row = x + r * s.cols;
     T* out = y + r * s.cols;
     const RowStatistics of = row_statistics(row, s.cols);
-    const float inverse = float(1 / __builtin_sqrt(double(max(of.m2, 0.f)) / double(s.cols) + eps));
+    const float inverse = float(1 / __builtin_sqrt(double(of.m2) / double(s.cols) + eps));
     const F16 m(of.m), slope(inverse), offset(-of.delta * inverse);
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 z = fma(load(row + j, lanes) - m, slope, offset);
