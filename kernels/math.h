@@ -8,5 +8,6 @@ namespace fovea::kernels {
 
 FOVEA_INLINE double exp(double x) { return __builtin_exp(x); }
 FOVEA_INLINE double log1p(double x) { return __builtin_log1p(x); }
+FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 
 }   // namespace fovea::kernels

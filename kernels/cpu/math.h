@@ -1,4 +1,4 @@
-// math.h: exp, log and log1p of 16 lanes, about 1 ulp, the same bits for AVX2 and AVX-512 (libm's are neither vectors nor
+// math.h: exp, log, log1p and sqrt of 16 lanes, about 1 ulp, the same bits for AVX2 and AVX-512 (libm's are neither vectors nor
 // the same on every machine). Range reduction and minimax polynomials as in the Cephes library, S. L. Moshier 1992.
 #pragma once
 
@@ -65,6 +65,17 @@ FOVEA_INLINE Native log1p(Native x) {
   return select(x < broadcast(__builtin_inff()), y, u);
 }
 
+/// Correctly rounded, as the hardware has it; NaN below 0.
+FOVEA_INLINE Native sqrt(Native x) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);   // unmasked, but GCC 12 does not warn
+#elif defined(__AVX2__)
+  return (Native)_mm256_sqrt_ps((__m256)x);
+#else
+  return (Native)_mm_sqrt_ps((__m128)x);
+#endif
+}
+
 #define FOVEA_LANEWISE(function)                                     \
   FOVEA_INLINE F16 function(F16 x) {                                 \
     for (int i = 0; i < F16::kParts; ++i) x.v[i] = function(x.v[i]); \
@@ -73,6 +84,7 @@ FOVEA_INLINE Native log1p(Native x) {
 FOVEA_LANEWISE(exp)
 FOVEA_LANEWISE(log)
 FOVEA_LANEWISE(log1p)
+FOVEA_LANEWISE(sqrt)
 #undef FOVEA_LANEWISE
 
 }   // namespace
