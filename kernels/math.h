@@ -21,5 +21,6 @@ FOVEA_INLINE double tanh(double x) { return __builtin_tanh(x); }
 FOVEA_INLINE double erf(double x) { return __builtin_erf(x); }
 /// 1 / (1 + e^-x)
 FOVEA_INLINE double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 
 }   // namespace fovea::kernels

@@ -1,4 +1,4 @@
-// math.h: exp, log, log1p, sigmoid, tanh and erf of 16 lanes, 1 to 3 ulp, the same bits for AVX2 and AVX-512 (libm's are neither
+// math.h: exp, log, log1p, sqrt, sigmoid, tanh and erf of 16 lanes, 1 to 3 ulp, the same bits for AVX2 and AVX-512 (libm's are neither
 // vectors nor the same on every machine). exp and log: range reduction and minimax polynomials as in the Cephes library, S. L.
 // Moshier 1992. The tests sweep each over its whole range against double and hold it to the bound stated here.
 #pragma once
@@ -110,6 +110,17 @@ FOVEA_INLINE Native erf(Native x) {
   return select(a < broadcast(0.927734375f), fma(p, x, x), with_sign_of(x, large));
 }
 
+/// Correctly rounded, as the hardware has it; NaN below 0.
+FOVEA_INLINE Native sqrt(Native x) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);   // unmasked, but GCC 12 does not warn
+#elif defined(__AVX2__)
+  return (Native)_mm256_sqrt_ps((__m256)x);
+#else
+  return (Native)_mm_sqrt_ps((__m128)x);
+#endif
+}
+
 #define FOVEA_LANEWISE(function)                                     \
   FOVEA_INLINE F16 function(F16 x) {                                 \
     for (int i = 0; i < F16::kParts; ++i) x.v[i] = function(x.v[i]); \
@@ -121,6 +132,7 @@ FOVEA_LANEWISE(log1p)
 FOVEA_LANEWISE(sigmoid)
 FOVEA_LANEWISE(tanh)
 FOVEA_LANEWISE(erf)
+FOVEA_LANEWISE(sqrt)
 #undef FOVEA_LANEWISE
 
 }   // namespace
