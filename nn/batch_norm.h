@@ -28,7 +28,7 @@ class BatchNorm2d : public Module {
   const Tensor& running_var() const { return running_var_; }
   /// Training batches so far. PyTorch's files have it; nothing is computed from it.
   std::int64_t num_batches_tracked() const;
-  /// To be called for every training batch; forward does it itself.
+  /// To be called for every training batch; forward does it itself. A recomputed batch is not counted twice.
   void count_batch();
   /// Throws ShapeError unless x has shape (N, H, W, channels) and, in training, more than one value a channel.
   void check_input(const Shape& x) const;
