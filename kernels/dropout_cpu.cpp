@@ -28,19 +28,26 @@ FOVEA_INLINE Native where_kept(NativeUint bits, NativeUint threshold, Native sca
 template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t limit, float scale, PhiloxKey key, bool accumulate) {
   const NativeUint threshold = NativeUint{} + std::uint32_t(limit);
   const Native factor = broadcast(scale);
+  const PhiloxRounds rounds(key);
   constexpr int kHalf = 16 / kWidth;   // registers of 16 elements
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t i = first; i < first + count; i += 32) {   // kGrain is a multiple of 32, so groups start where tasks do
-      const Words32 words(key, std::uint64_t(i / 32));
-      for (int half = 0; half < 2; ++half) {
-        const std::int64_t at = i + 16 * half, lanes = min(16, first + count - at);
-        if (lanes <= 0) break;
-        F16 v = load(x + at, lanes);
-        for (int j = 0; j < kHalf; ++j) v.v[j] = where_kept(words.v[half * kHalf + j], threshold, factor * v.v[j]);
-        if (accumulate) v = load(y + at, lanes) + v;
-        store(y + at, lanes, v);
-      }
+    const auto drop = [&](std::int64_t i, std::int64_t lanes, const NativeUint* bits) FOVEA_LANES_INLINE {
+      F16 v = load(x + i, lanes);
+      for (int j = 0; j < kHalf; ++j) v.v[j] = where_kept(bits[j], threshold, factor * v.v[j]);
+      if (accumulate) v = load(y + i, lanes) + v;
+      store(y + i, lanes, v);
+    };
+    const std::int64_t end = first + count;
+    std::int64_t i = first;   // kGrain is a multiple of 32: groups of words start where tasks do
+    for (; i + 32 <= end; i += 32) {
+      const Words32 words(rounds, std::uint64_t(i / 32));
+      drop(i, 16, words.v);
+      drop(i + 16, 16, words.v + kHalf);
     }
+    if (i == end) return;
+    const Words32 words(rounds, std::uint64_t(i / 32));
+    drop(i, min(16, end - i), words.v);
+    if (end - i > 16) drop(i + 16, end - i - 16, words.v + kHalf);
   });
 }
 

@@ -23,20 +23,34 @@ FOVEA_INLINE NativeLong multiply_low(NativeLong a, NativeLong b) {
 #endif
 }
 
+/// A key with the keys of its ten rounds, once for many blocks.
+struct PhiloxRounds {
+  NativeLong k0[10], k1[10], c2, c3;
+  FOVEA_INLINE explicit PhiloxRounds(PhiloxKey key) {
+    std::uint32_t a = std::uint32_t(key.seed), b = std::uint32_t(key.seed >> 32);
+    for (int round = 0; round < 10; ++round, a += kPhiloxWeyl0, b += kPhiloxWeyl1) {
+      k0[round] = NativeLong{} + std::uint64_t{a};
+      k1[round] = NativeLong{} + std::uint64_t{b};
+    }
+    c2 = NativeLong{} + (key.stream & 0xffffffffu);
+    c3 = NativeLong{} + (key.stream >> 32);
+  }
+};
+
 /// The 4 kBlocks = 2 kWidth words of the stream from word 4 * block on, in order.
-FOVEA_INLINE void philox_words(PhiloxKey key, std::uint64_t block, NativeUint& first, NativeUint& second) {
+FOVEA_INLINE void philox_words(const PhiloxRounds& key, std::uint64_t block, NativeUint& first, NativeUint& second) {
+  constexpr std::uint64_t kIota[8] = {0, 1, 2, 3, 4, 5, 6, 7};
   NativeLong c0;
-  for (int i = 0; i < kBlocks; ++i) c0[i] = block + std::uint64_t(i);
-  NativeLong c1 = c0 >> 32, c2 = NativeLong{} + (key.stream & 0xffffffffu), c3 = NativeLong{} + (key.stream >> 32);
+  __builtin_memcpy(&c0, kIota, sizeof c0);
+  c0 += block;
+  NativeLong c1 = c0 >> 32, c2 = key.c2, c3 = key.c3;
   const NativeLong m0 = NativeLong{} + kPhiloxMultiply0, m1 = NativeLong{} + kPhiloxMultiply1;
-  std::uint32_t k0 = std::uint32_t(key.seed), k1 = std::uint32_t(key.seed >> 32);
   for (int round = 0; round < 10; ++round) {
     const NativeLong p0 = multiply_low(m0, c0), p1 = multiply_low(m1, c2);
-    c0 = (p1 >> 32) ^ c1 ^ (NativeLong{} + k0);
-    c2 = (p0 >> 32) ^ c3 ^ (NativeLong{} + k1);
+    c0 = (p1 >> 32) ^ c1 ^ key.k0[round];
+    c2 = (p0 >> 32) ^ c3 ^ key.k1[round];
     c1 = p1;
     c3 = p0;
-    k0 += kPhiloxWeyl0, k1 += kPhiloxWeyl1;
   }
   // Lane i has words 0, 1 and 2, 3 of block i in its two halves; then block by block.
   const NativeLong low = NativeLong{} + 0xffffffffu, a = (c0 & low) | (c1 << 32), b = (c2 & low) | (c3 << 32);
@@ -55,7 +69,7 @@ FOVEA_INLINE void philox_words(PhiloxKey key, std::uint64_t block, NativeUint& f
 /// 32 words of the stream from word 32 * group on.
 struct Words32 {
   NativeUint v[32 / kWidth];
-  FOVEA_INLINE Words32(PhiloxKey key, std::uint64_t group) {
+  FOVEA_INLINE Words32(const PhiloxRounds& key, std::uint64_t group) {
     for (int i = 0; i < 32 / kWidth; i += 2) philox_words(key, 8 * group + std::uint64_t(i / 2 * kBlocks), v[i], v[i + 1]);
   }
 };
