@@ -110,6 +110,17 @@ class NoGrad {
  private:
   bool previous_;
 };
+/// The opposite, within a NoGrad.
+class WithGrad {
+ public:
+  WithGrad();
+  ~WithGrad();
+  WithGrad(const WithGrad&) = delete;
+  WithGrad& operator=(const WithGrad&) = delete;
+
+ private:
+  bool previous_;
+};
 bool grad_enabled();
 
 }   // namespace fovea

@@ -1,5 +1,7 @@
 #include "nn/batch_norm.h"
 
+#include "autograd/recompute.h"
+
 namespace fovea::nn {
 namespace {
 
@@ -32,7 +34,9 @@ BatchNormConfig BatchNorm2d::config() const {
 
 std::int64_t BatchNorm2d::num_batches_tracked() const { return *static_cast<const Tensor&>(num_batches_tracked_).data<std::int64_t>(); }
 
-void BatchNorm2d::count_batch() { ++*num_batches_tracked_.data<std::int64_t>(); }
+void BatchNorm2d::count_batch() {
+  if (!replaying()) ++*num_batches_tracked_.data<std::int64_t>();
+}
 
 void BatchNorm2d::check_input(const Shape& x) const {
   require(x.rank() == 4, "expected x of shape (N, H, W, ", o_.channels, "), got ", x);

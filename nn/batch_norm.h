@@ -31,7 +31,7 @@ class BatchNorm2d : public Module {
   const Tensor& running_var() const { return running_var_; }
   /// Training batches so far; with momentum = nullopt each has the same weight in the running statistics.
   std::int64_t num_batches_tracked() const;
-  /// To be called for every training batch; forward does it itself.
+  /// To be called for every training batch; forward does it itself. A recomputed batch is not counted twice.
   void count_batch();
   /// Throws ShapeError unless x has shape (N, H, W, channels) and, in training, more than one value a channel.
   void check_input(const Shape& x) const;
