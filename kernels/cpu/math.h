@@ -19,7 +19,6 @@ FOVEA_INLINE Native exp(Native x) {
   const Native round = broadcast(12582912.f);           // 1.5 * 2^23: adding it leaves an integer in the low bits
   const Native biased = fma(x, broadcast(1.44269504088896341f), round);
   const Native n = biased - round;
-  const NativeInt exponent = (NativeInt)biased - (NativeInt)round;
   Native r = fma(n, broadcast(-0.693359375f), x);   // ln 2 in two parts; n times the first is exact
   r = fma(n, broadcast(2.12194440e-4f), r);
   Native p = broadcast(1.9875691500e-4f);
@@ -29,8 +28,13 @@ FOVEA_INLINE Native exp(Native x) {
   p = fma(p, r, 1.6666665459e-1f);
   p = fma(p, r, 5.0000001201e-1f);
   p = fma(p, r * r, r) + broadcast(1.f);
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)n);   // 2^n p, rounded once
+#else
+  const NativeInt exponent = (NativeInt)biased - (NativeInt)round;
   const NativeInt half = exponent >> 1;   // 2^n in two factors: n = 128 has no float of its own
   return p * (Native)((half + 127) << 23) * (Native)((exponent - half + 127) << 23);
+#endif
 }
 
 /// With x = 2^n m and sqrt(1/2) <= m < sqrt(2):  log x = n ln 2 + log m,  log(1 + f) = f - f^2 / 2 + f^3 p(f).

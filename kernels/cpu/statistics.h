@@ -10,12 +10,18 @@
 namespace fovea::kernels::FOVEA_ISA {
 namespace {
 
+/// Columns are walked down a few at a time; the hardware does not foresee such short pieces of rows, so they are asked for in advance.
+constexpr std::int64_t kRowsAhead = 8;
+
 /// The columns [0, 16 * Blocks) of x (rows, row_stride): several independent chains of additions hide their latency.
 template <int Blocks, class T>
 FOVEA_INLINE void tile_statistics_of(const T* x, std::int64_t rows, std::int64_t row_stride, float* mean, float* m2) {
   F16 average[Blocks], squares[Blocks];
-  for (std::int64_t r = 0; r < rows; ++r)
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if (r + kRowsAhead < rows)
+      for (int b = 0; b < Blocks; ++b) __builtin_prefetch(x + (r + kRowsAhead) * row_stride + 16 * b);
     for (int b = 0; b < Blocks; ++b) average[b] = average[b] + F16::load(x + r * row_stride + 16 * b);
+  }
   for (int b = 0; b < Blocks; ++b) average[b] = average[b] / F16(float(rows));
   for (std::int64_t r = 0; r < rows; ++r)
     for (int b = 0; b < Blocks; ++b) {
