@@ -29,7 +29,8 @@ struct RowStatistics {
   float m, delta, m2;
 };
 template <class T> FOVEA_INLINE RowStatistics row_statistics(const T* x, std::int64_t n) {
-  const float m = row_sum(n, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return load(x + j, lanes); }) / float(n);
+  const float share = 1.f / float(n);
+  const float m = share * row_sum(n, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return load(x + j, lanes); });
   F16 deviations, squares;
   const F16 mean(m);
   for_lanes(n, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
@@ -37,8 +38,7 @@ template <class T> FOVEA_INLINE RowStatistics row_statistics(const T* x, std::in
     deviations = deviations + d;
     squares = fma(d, d, squares);
   });
-  const float delta = sum(deviations) / float(n);
-  const float m2 = sum(squares) - float(n) * delta * delta;
+  const float total = sum(deviations), delta = share * total, m2 = sum(squares) - total * delta;
   return {.m = m, .delta = delta, .m2 = m2 < 0.f ? 0.f : m2};   // a NaN stays
 }
 

@@ -12,11 +12,12 @@ namespace {
 FOVEA_INLINE Native fma(Native a, Native b, float c) { return fma(a, b, broadcast(c)); }
 FOVEA_INLINE Native select(NativeInt mask, Native yes, Native no) { return (Native)((mask & (NativeInt)yes) | (~mask & (NativeInt)no)); }
 
-/// With n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2:  e^x = 2^n e^r,  e^r = 1 + r + r^2 p(r). For |x| < 1000; n goes out.
-FOVEA_INLINE Native exp_reduced(Native x, NativeInt& exponent) {
+/// With n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2:  e^x = 2^n e^r,  e^r = 1 + r + r^2 p(r). For |x| < 1000; n goes out, as a number and as an
+/// integer.
+FOVEA_INLINE Native exp_reduced(Native x, Native& n, NativeInt& exponent) {
   const Native round = broadcast(12582912.f);   // 1.5 * 2^23: adding it leaves an integer in the low bits
   const Native biased = fma(x, broadcast(1.44269504088896341f), round);
-  const Native n = biased - round;
+  n = biased - round;
   exponent = (NativeInt)biased - (NativeInt)round;
   Native r = fma(n, broadcast(-0.693359375f), x);   // ln 2 in two parts; n times the first is exact
   r = fma(n, broadcast(2.12194440e-4f), r);
@@ -33,10 +34,15 @@ FOVEA_INLINE Native exp_reduced(Native x, NativeInt& exponent) {
 FOVEA_INLINE Native exp(Native x) {
   x = max(broadcast(-104.f), x);                        // e^-104 is 0 in any rounding
   x = Native{} - max(broadcast(-89.f), Native{} - x);   // e^89 is inf
+  Native n;
   NativeInt exponent;
-  const Native p = exp_reduced(x, exponent);
+  const Native p = exp_reduced(x, n, exponent);
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)n);   // 2^n p, rounded once
+#else
   const NativeInt half = exponent >> 1;   // 2^n in two factors: n = 128 has no float of its own
   return p * (Native)((half + 127) << 23) * (Native)((exponent - half + 127) << 23);
+#endif
 }
 
 /// With x = 2^n m and sqrt(1/2) <= m < sqrt(2):  log x = n ln 2 + log m,  log(1 + f) = f - f^2 / 2 + f^3 p(f).
@@ -105,8 +111,9 @@ FOVEA_INLINE Native erf(Native x) {
   q = fma(q, a, -6.34846687e-1f);
   q = fma(q, a, -1.28717512e-1f);
   q = fma(q, a, Native{} - a);
-  NativeInt exponent;   // q is between -16 and 0: nothing overflows
-  const Native e = exp_reduced(q, exponent), large = broadcast(1.f) - e * (Native)((exponent + 127) << 23);
+  Native n;   // between -24 and 0: nothing overflows
+  NativeInt exponent;
+  const Native e = exp_reduced(q, n, exponent), large = broadcast(1.f) - e * (Native)((exponent + 127) << 23);
   Native p = broadcast(-5.96761703e-4f);
   p = fma(p, square, 4.99119423e-3f);
   p = fma(p, square, -2.67681349e-2f);
