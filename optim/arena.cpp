@@ -1,5 +1,6 @@
 #include "optim/arena.h"
 
+#include <algorithm>
 #include <set>
 
 namespace fovea::optim {
@@ -8,7 +9,7 @@ namespace {
 std::int64_t aligned(std::int64_t elements) { return (elements + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment; }
 }   // namespace
 
-Arena::Arena(const Parameters& parameters) : parameters_(parameters.by_group()), places_(parameters_.size()) {
+Arena::Arena(const Parameters& parameters) : parameters_(parameters.by_group()) {
   require(!parameters_.empty(), "optimiser: expected at least one parameter, got none");
   const Variable& model = parameters_[0].value;
   std::int64_t elements = 0;
@@ -22,10 +23,11 @@ Arena::Arena(const Parameters& parameters) : parameters_(parameters.by_group()),
             name_of(model.dtype()), " on ", name_of(model.device()), " and ", name_of(p.dtype()), " on ", name_of(p.device()));
     require(seen.insert(p.value().raw()).second, "optimiser: expected each parameter once, got one of shape ", p.shape(),
             " again at index ", index);
-    places_[index] = i;
+    order_given_.push_back(i);
     offsets_.push_back(elements);
     elements += aligned(p.value().elements());
   }
+  std::ranges::sort(order_given_, {}, [&](std::size_t i) { return parameters_[i].index; });
   const auto flat = [&](const char* tag) {
     const MemoryTag memory(tag);
     return Tensor::zeros({elements}, model.dtype(), model.device());

@@ -27,8 +27,8 @@ class Arena {
   /// As they lie in the arena.
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  /// Where in parameters() the one is that was given as number `index`.
-  std::size_t place(std::size_t index) const { return places_[index]; }
+  /// Numbers in parameters(), in the order in which they were given.
+  const std::vector<std::size_t>& order_given() const { return order_given_; }
   Tensor& values() { return values_; }
   Tensor& gradients() { return gradients_; }
   const Tensor& gradients() const { return gradients_; }
@@ -49,7 +49,7 @@ class Arena {
 
  private:
   std::vector<Parameter> parameters_;
-  std::vector<std::size_t> places_;
+  std::vector<std::size_t> order_given_;
   std::vector<std::int64_t> offsets_;
   Tensor values_, gradients_;   // (sum of the parameters' elements, each rounded up to kAlignment)
 };

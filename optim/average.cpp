@@ -61,8 +61,8 @@ void WeightAverage::swap() {
 State WeightAverage::state() const {
   require_unswapped("state");
   State state{{"updates", Tensor::from<std::int64_t>({updates_}, {})}};
-  for (std::size_t i = 0; i < arena_.parameters().size(); ++i)
-    state.emplace_back("average." + std::to_string(i), arena_.part(average_, arena_.place(i)).clone());
+  for (const std::size_t i : arena_.order_given())
+    state.emplace_back("average." + std::to_string(arena_.parameters()[i].index), arena_.part(average_, i).clone());
   for (std::size_t i = 0; i < buffers_.size(); ++i) state.emplace_back("buffer." + std::to_string(i), averaged_buffers_[i].clone());
   return state;
 }
@@ -73,7 +73,7 @@ void WeightAverage::load_state(const State& from) {
   require(updates >= 0, "average state: expected a count of updates of at least 0, got ", updates);
   updates_ = updates;
   std::size_t at = 1;
-  for (std::size_t i = 0; i < arena_.parameters().size(); ++i) arena_.part(average_, arena_.place(i)).copy_from(from[at++].second);
+  for (const std::size_t i : arena_.order_given()) arena_.part(average_, i).copy_from(from[at++].second);
   for (Tensor& buffer : averaged_buffers_) buffer.copy_from(from[at++].second);
 }
 

@@ -55,12 +55,12 @@ Tensor Optimizer::add_state(const std::string& name, double start) {
 
 State Optimizer::state() const {
   std::vector<std::int64_t> updates;
-  for (std::size_t i = 0; i < updates_.size(); ++i) updates.push_back(updates_[arena_.place(i)]);
+  for (const std::size_t i : arena_.order_given()) updates.push_back(updates_[i]);
   State state{{"steps", Tensor::from<std::int64_t>({steps_}, {})},
               {"updates", Tensor::from<std::int64_t>(updates, {static_cast<std::int64_t>(updates.size())})}};
   for (const auto& [name, flat] : flat_)
-    for (std::size_t i = 0; i < updates_.size(); ++i)
-      state.emplace_back(name + "." + std::to_string(i), arena_.part(flat, arena_.place(i)).clone());
+    for (const std::size_t i : arena_.order_given())
+      state.emplace_back(name + "." + std::to_string(arena_.parameters()[i].index), arena_.part(flat, i).clone());
   return state;
 }
 
@@ -71,10 +71,10 @@ void Optimizer::load_state(const State& from) {
   require(std::ranges::all_of(updates, [&](std::int64_t u) { return 0 <= u && u <= steps; }),
           "optimiser state: expected counts of updates in 0..", steps);
   steps_ = steps;
-  for (std::size_t i = 0; i < updates.size(); ++i) updates_[arena_.place(i)] = updates[i];
+  for (std::size_t k = 0; k < updates.size(); ++k) updates_[arena_.order_given()[k]] = updates[k];
   std::size_t at = 2;
   for (const auto& [name, flat] : flat_)
-    for (std::size_t i = 0; i < updates_.size(); ++i) arena_.part(flat, arena_.place(i)).copy_from(from[at++].second);
+    for (const std::size_t i : arena_.order_given()) arena_.part(flat, i).copy_from(from[at++].second);
 }
 
 }   // namespace fovea::optim

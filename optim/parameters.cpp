@@ -48,20 +48,20 @@ Predicate any_of(Predicate a, Predicate b) {
 }
 
 Parameters::Parameters(const std::vector<Variable>& values) {
-  for (const Variable& value : values) add(std::to_string(list_.size()), value);
+  for (const Variable& value : values) add(std::to_string(list_.size()), value, list_.size());
 }
 
 Parameters::Parameters(const std::vector<std::pair<std::string, Variable>>& named) {
-  for (const auto& [name, value] : named) add(name, value);
+  for (const auto& [name, value] : named) add(name, value, list_.size());
 }
 
-void Parameters::add(std::string name, Variable value) {
-  Parameter p;
-  p.index = list_.size();
+void Parameters::add(std::string name, Variable value, std::size_t index) {
   require(value.defined() && value.requires_grad(), "optimiser: expected parameters that require gradients, got ",
-          value.defined() ? "one that does not" : "an undefined one", ": ", name, " at index ", p.index);
+          value.defined() ? "one that does not" : "an undefined one", ": ", name, " at index ", index);
+  Parameter p;
   p.name = std::move(name);
   p.value = std::move(value);
+  p.index = index;
   list_.push_back(std::move(p));
 }
 

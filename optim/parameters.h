@@ -19,7 +19,7 @@ namespace fovea::optim {
 struct Parameter {
   std::string name;   // dotted: "layer1.0.conv1.weight"
   Variable value;
-  std::size_t index = 0;                // its place in the order in which it was given
+  std::size_t index = 0;                // its place in the list from which it came
   double lr_scale = 1;                  // of the optimiser's learning rate
   std::optional<double> weight_decay;   // instead of the optimiser's
   bool trust_ratio = true;              // LARS and LAMB: adapt its rate to its norm
@@ -41,12 +41,14 @@ Predicate any_of(Predicate a, Predicate b);
 /// Each setter changes the parameters that `where` picks and leaves the others; of several that set the same, the last one counts.
 class Parameters {
  public:
+  // A parameter that requires no gradient is refused, except in the list of a module.
   /// Without names.
   Parameters(const std::vector<Variable>& values);
   Parameters(const std::vector<std::pair<std::string, Variable>>& named);
-  /// From Module::parameters(): pairs of a name and a pointer to what has the Variable as `value`.
+  /// From Module::parameters(): pairs of a name and a pointer to what has the Variable as `value`. What is frozen is left out.
   template <class P> Parameters(const std::vector<std::pair<std::string, P*>>& named) {
-    for (const auto& [name, p] : named) add(name, p->value);
+    for (std::size_t i = 0; i < named.size(); ++i)
+      if (named[i].second->value.requires_grad()) add(named[i].first, named[i].second->value, i);
   }
 
   /// Throws ShapeError unless decay is at least 0 and finite; likewise a factor below.
@@ -69,7 +71,7 @@ class Parameters {
   std::vector<Parameter> by_group() const;
 
  private:
-  void add(std::string name, Variable value);
+  void add(std::string name, Variable value, std::size_t index);
 
   std::vector<Parameter> list_;
 };

@@ -7,7 +7,8 @@
 //   statistics.finish();
 //
 // Izmailov et al. 2018 (arXiv:1803.05407), section 3.2; PyTorch's update_bn. The result is the equal average over the batches. A norm
-// does r = (1 - momentum) r + momentum * batch; from r = 0 that leaves momentum * batch, so nothing need know what a norm is.
+// does r = (1 - momentum) r + momentum * batch; from r = 0 that leaves momentum * batch, so nothing need know what a norm is. (A norm
+// that itself averages over all batches needs none of this.)
 #pragma once
 
 #include <cstdint>

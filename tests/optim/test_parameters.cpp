@@ -87,7 +87,7 @@ TEST(Parameters, GroupsAreNeighboursInTheArena) {
   std::vector<std::size_t> given;
   for (const Parameter& q : arena.parameters()) given.push_back(q.index);
   EXPECT_EQ(given, (std::vector<std::size_t>{0, 2, 3, 4, 6, 8, 9, 1, 5, 7, 10}));
-  for (std::size_t i = 0; i < given.size(); ++i) EXPECT_EQ(arena.place(given[i]), i);
+  for (std::size_t k = 0; k < given.size(); ++k) EXPECT_EQ(given[arena.order_given()[k]], k);
 }
 
 /// Counts the kernel calls that a step would be.
@@ -123,6 +123,26 @@ TEST(Parameters, StateKeepsTheOrderGiven) {
     EXPECT_EQ(x[i].second.to_vector<double>(), y[i].second.to_vector<double>()) << x[i].first;
   }
   EXPECT_NO_THROW(plain.load_state(y));
+}
+
+/// Stands for Module::Parameter.
+struct Held {
+  Variable value;
+};
+
+TEST(Parameters, FrozenOnesOfAModuleAreLeftOut) {
+  Held a{Variable(Tensor::zeros({2}))}, b{Variable(Tensor::full({3}, 1), true)}, c{Variable(Tensor::full({4}, 1), true)};
+  const std::vector<std::pair<std::string, Held*>> module{{"backbone", &a}, {"head.weight", &b}, {"head.bias", &c}};
+  const Parameters parameters = Parameters(module).weight_decay(0.1, is_named({"weight"}));
+  ASSERT_EQ(parameters.list().size(), 2u);
+  SGD sgd(parameters, {.lr = 1, .momentum = 0.9});
+  const State state = sgd.state();
+  ASSERT_EQ(state.size(), 4u);
+  EXPECT_EQ(state[2].first, "momentum.1");   // its place in the module, so that a checkpoint finds its name
+  EXPECT_EQ(state[3].first, "momentum.2");
+  EXPECT_EQ(state[3].second.shape(), (Shape{4}));
+  b.value.set_requires_grad(false), c.value.set_requires_grad(false);
+  EXPECT_THROW(SGD(Parameters(module), {.lr = 1}), ShapeError);   // nothing to do
 }
 
 }   // namespace
