@@ -1,5 +1,6 @@
 #include "nn/conv_norm_act.h"
 
+#include "autograd/arithmetic.h"
 #include "autograd/elementwise.h"
 
 namespace fovea::nn {
@@ -7,7 +8,10 @@ namespace {
 
 Variable unfused(const Variable& x, Conv2d& conv, BatchNorm2d& bn, const ConvNormActOptions& o) {
   Variable y = bn(conv(x));
-  if (o.residual) y = add(y, *o.residual);
+  if (o.residual) {
+    require(o.residual->shape() == y.shape(), "conv_norm_act: expected a residual of shape ", y.shape(), ", got ", o.residual->shape());
+    y = add(y, *o.residual);
+  }
   return o.activation == Activation::relu ? relu(y) : y;
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "autograd/elementwise.h"
+#include "autograd/reductions.h"
 #include "nn/state.h"
 #include "optim/sgd.h"
 #include "vision/models/models.h"
