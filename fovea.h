@@ -6,7 +6,7 @@
 
 #include "autograd/activation.h"
 #include "autograd/conv.h"
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/gradcheck.h"
 #include "autograd/linear.h"
 #include "autograd/loss.h"

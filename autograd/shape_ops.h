@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <vector>
 
 #include "autograd/variable.h"
 
@@ -15,6 +16,22 @@ Variable reshape(const Variable& x, Shape shape);
 Variable flatten(const Variable& x);
 /// Another dtype; the gradient comes back in x's.
 Variable convert(const Variable& x, DType dtype);
+
+/// Axis a of the result is axis order[a] of x: permute(x, {0, 3, 1, 2}) turns (N, H, W, C) into (N, C, H, W). A view where only axes of
+/// extent 1 move.
+Variable permute(const Variable& x, const std::vector<int>& order);
+/// Two axes change places.
+Variable transpose(const Variable& x, int first, int second);
+/// (.., C) -> (.., C): the channels, as a matrix of `groups` rows, transposed, so that the next grouped convolution sees channels of every
+/// group. Zhang et al. 2018, "ShuffleNet", Fig. 1 and section 3.1.
+Variable channel_shuffle(const Variable& x, std::int64_t groups);
+
+/// Tensors that differ in one axis at most, one after the other along it.
+Variable concatenate(const std::vector<Variable>& xs, int axis);
+/// The reverse: pieces of these extents, which add up to x's. Each piece is a slice.
+std::vector<Variable> split(const Variable& x, const std::vector<std::int64_t>& extents, int axis);
+/// The same in equal pieces; `pieces` divides the extent.
+std::vector<Variable> chunk(const Variable& x, std::int64_t pieces, int axis);
 
 /// Elements begin, begin + step, ... before end of one axis. begin and end count from the back when negative, as in Python; unlike there
 /// they have to lie in the axis, and something has to be left (begin = end is allowed: it gives an extent of 0).

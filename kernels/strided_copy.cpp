@@ -19,70 +19,9 @@ namespace fovea::kernels {
 
 namespace {
 
-constexpr std::int64_t kGrain = 16384;   // elements of a task
-constexpr std::int64_t kSide = 128;      // of a block that is transposed, at least, where the plane has it
+constexpr std::int64_t kSide = 128;   // of a block that is transposed, at least, where the plane has it
 
-struct Axis {
-  std::int64_t extent, x, y;   // steps in elements
-};
-
-/// Axes in order, without those of extent 1; neighbours that both sides step through as one axis are one.
-struct Axes {
-  Axis axis[kMaxAxes + 2];   // two more for the blocks of the plane
-  int count = 0;
-
-  void push(Axis next) { axis[count++] = next; }
-  Axis take(int i) {
-    const Axis taken = axis[i];
-    std::copy(axis + i + 1, axis + count, axis + i);
-    --count;
-    return taken;
-  }
-
-  static Axes joined(const StridedShape& s) {
-    Axes axes;
-    for (int i = 0; i < s.rank; ++i) {
-      const Axis next{s.extent[i], s.x_step[i], s.y_step[i]};
-      if (next.extent == 1) continue;
-      Axis* last = axes.count ? &axes.axis[axes.count - 1] : nullptr;
-      if (last && last->x == next.extent * next.x && last->y == next.extent * next.y)
-        *last = {last->extent * next.extent, next.x, next.y};
-      else
-        axes.push(next);
-    }
-    return axes;
-  }
-};
-
-/// A position in the loop nest over `axes`.
-class Odometer {
- public:
-  Odometer(const Axes& axes, std::int64_t item) : axes_(axes) {
-    for (int a = axes.count - 1; a >= 0; --a) {
-      index_[a] = item % axes.axis[a].extent;
-      item /= axes.axis[a].extent;
-      x += index_[a] * axes.axis[a].x;
-      y += index_[a] * axes.axis[a].y;
-    }
-  }
-  void next() {
-    for (int a = axes_.count - 1; a >= 0; --a) {
-      const Axis& axis = axes_.axis[a];
-      x += axis.x;
-      y += axis.y;
-      if (++index_[a] < axis.extent) return;
-      x -= axis.extent * axis.x;
-      y -= axis.extent * axis.y;
-      index_[a] = 0;
-    }
-  }
-  std::int64_t index(int a) const { return index_[a]; }
-  std::int64_t x = 0, y = 0;   // offsets
-
- private:
-  const Axes& axes_;
-  std::int64_t index_[kMaxAxes + 2] = {};
-};
+using Nest = LoopNest<2>;   // steps of x, of y
 
 template <class E> void copy_run(const E* x, E* y, std::int64_t n) {
   const std::size_t bytes = std::size_t(n) * sizeof(E);
@@ -169,95 +108,88 @@ template <class E> void transpose_block(const E* x, std::int64_t x_step, E* y, s
 }
 
 /// Axis i is the innermost of y; j is the other one of the plane.
-template <class E> void copy(const E* x, E* y, Axes axes) {
-  const Axis i = axes.count ? axes.take(axes.count - 1) : Axis{1, 1, 1};
-  int other = axes.count - 1;
+template <class E> void copy(const E* x, E* y, Nest nest) {
+  const Nest::Axis i = nest.take_innermost();
+  const std::int64_t xi = i.step[0], yi = i.step[1];
+  int other = nest.count - 1;
   bool transposed = false;
-  if (i.x != 1 && i.y == 1)
-    for (int a = 0; a < axes.count; ++a)
-      if (axes.axis[a].x == 1) other = a, transposed = true;
-  const Axis j = other >= 0 ? axes.take(other) : Axis{1, 0, 0};
+  if (xi != 1 && yi == 1)
+    for (int a = 0; a < nest.count; ++a)
+      if (nest.axis[a].step[0] == 1) other = a, transposed = true;
+  const Nest::Axis j = other >= 0 ? nest.take(other) : Nest::Axis{1, {0, 0}};
 
-  std::int64_t rows, cols;   // of a block, along i and j
+  std::int64_t rows = std::min(i.extent, kNestGrain),
+               cols = std::min(j.extent, std::max<std::int64_t>(1, kNestGrain / rows));   // of a block
   if (transposed) {
     cols = std::min(j.extent, kSide);
-    rows = std::min(i.extent, std::max(kSide, kGrain / cols / 32 * 32));
-    if (rows < kSide) cols = std::min(j.extent, std::max(kSide, kGrain / rows / 32 * 32));
-  } else {
-    rows = std::min(i.extent, kGrain);
-    cols = std::min(j.extent, std::max<std::int64_t>(1, kGrain / rows));
+    rows = std::min(i.extent, kNestGrain / cols / 32 * 32);   // whole tiles
+    if (rows < kSide) cols = std::min(j.extent, kNestGrain / rows / 32 * 32);
   }
-  const int block_j = axes.count, block_i = axes.count + 1;
-  axes.push({(j.extent + cols - 1) / cols, cols * j.x, cols * j.y});
-  axes.push({(i.extent + rows - 1) / rows, rows * i.x, rows * i.y});
-  std::int64_t items = 1;
-  for (int a = 0; a < axes.count; ++a) items *= axes.axis[a].extent;
-  const std::int64_t per_task = std::max<std::int64_t>(1, kGrain / (rows * cols));
-
-  parallel_for((items + per_task - 1) / per_task, [&](std::int64_t task) {
-    Odometer at(axes, task * per_task);
-    for (std::int64_t item = task * per_task; item < std::min(items, (task + 1) * per_task); ++item, at.next()) {
-      const std::int64_t ni = std::min(rows, i.extent - at.index(block_i) * rows), nj = std::min(cols, j.extent - at.index(block_j) * cols);
-      const E* from = x + at.x;
-      E* to = y + at.y;
-      if (transposed)
-        transpose_block(from, i.x, to, j.y, ni, nj);
-      else if (i.x == 1 && i.y == 1)
-        for (std::int64_t k = 0; k < nj; ++k) copy_run(from + k * j.x, to + k * j.y, ni);
-      else if (i.x == 0 && i.y == 1)
-        for (std::int64_t k = 0; k < nj; ++k) std::fill_n(to + k * j.y, ni, from[k * j.x]);
-      else
-        for (std::int64_t k = 0; k < nj; ++k)
-          for (std::int64_t l = 0; l < ni; ++l) to[k * j.y + l * i.y] = from[k * j.x + l * i.x];
-    }
+  const std::int64_t xj = j.step[0], yj = j.step[1];
+  for_blocks(nest, i, j, rows, cols, [=](const std::int64_t* offset, std::int64_t ni, std::int64_t nj) {
+    const E* from = x + offset[0];
+    E* to = y + offset[1];
+    if (transposed)
+      transpose_block(from, xi, to, yj, ni, nj);
+    else if (xi == 1 && yi == 1)
+      for (std::int64_t k = 0; k < nj; ++k) copy_run(from + k * xj, to + k * yj, ni);
+    else if (xi == 0 && yi == 1)
+      for (std::int64_t k = 0; k < nj; ++k) std::fill_n(to + k * yj, ni, from[k * xj]);
+    else
+      for (std::int64_t k = 0; k < nj; ++k)
+        for (std::int64_t l = 0; l < ni; ++l) to[k * yj + l * yi] = from[k * xj + l * xi];
   });
-}
-
-/// A dense tensor's step along each axis of the box, and the offset of the box's first element.
-std::int64_t steps_of_whole(const Box& box, std::int64_t* step) {
-  std::int64_t dense = 1, offset = 0;
-  for (int a = box.rank - 1; a >= 0; --a) {
-    step[a] = box.step[a] * dense;
-    offset += box.begin[a] * dense;
-    dense *= box.whole[a];
-  }
-  return offset;
-}
-void steps_of_part(const Box& box, std::int64_t* step) {
-  std::int64_t dense = 1;
-  for (int a = box.rank - 1; a >= 0; --a) {
-    step[a] = dense;
-    dense *= box.part[a];
-  }
 }
 
 }   // namespace
 
+std::int64_t Box::steps_of_whole(std::int64_t* steps) const {
+  std::int64_t dense = 1, offset = 0;
+  for (int a = rank - 1; a >= 0; --a) {
+    steps[a] = step[a] * dense;
+    offset += begin[a] * dense;
+    dense *= whole[a];
+  }
+  return offset;
+}
+
+void Box::steps_of_part(std::int64_t* steps) const {
+  std::int64_t dense = 1;
+  for (int a = rank - 1; a >= 0; --a) {
+    steps[a] = dense;
+    dense *= part[a];
+  }
+}
+
 void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_bytes) {
   if (std::find(s.extent, s.extent + s.rank, 0) != s.extent + s.rank) return;
-  const Axes axes = Axes::joined(s);
+  Nest nest;
+  for (int a = 0; a < s.rank; ++a) nest.join({s.extent[a], {s.x_step[a], s.y_step[a]}});
   switch (element_bytes) {
-    case 1: return copy(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y), axes);
-    case 2: return copy(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y), axes);
-    case 4: return copy(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y), axes);
-    default: return copy(static_cast<const std::uint64_t*>(x), static_cast<std::uint64_t*>(y), axes);
+    case 1: return copy(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y), nest);
+    case 2: return copy(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y), nest);
+    case 4: return copy(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y), nest);
+    default: return copy(static_cast<const std::uint64_t*>(x), static_cast<std::uint64_t*>(y), nest);
   }
 }
 
 void extract(const void* whole, void* part, Box box, std::size_t element_bytes) {
   StridedShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
-  const std::int64_t offset = steps_of_whole(box, s.x_step);
-  steps_of_part(box, s.y_step);
+  const std::int64_t offset = box.steps_of_whole(s.x_step);
+  box.steps_of_part(s.y_step);
   strided_copy(static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
 }
 
-void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
+void insert(const void* part, void* whole, Box box, std::size_t element_bytes) {
   StridedShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
-  steps_of_part(box, s.x_step);
-  const std::int64_t offset = steps_of_whole(box, s.y_step);
+  box.steps_of_part(s.x_step);
+  const std::int64_t offset = box.steps_of_whole(s.y_step);
+  strided_copy(part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
+}
 
+void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
   // Zeros and content go to the same cache lines, so one slab of `whole` after the other gets both. A slab spans the axes behind the
   // leading ones that the box covers whole, and is small enough to stay in the second-level cache in between.
   constexpr std::int64_t kSlab = 256 * 1024;
@@ -271,12 +203,12 @@ void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
     slabs *= box.whole[a];
     whole_bytes /= box.whole[a];
     part_bytes /= box.whole[a];
-    s.extent[a] = 1;
+    box.whole[a] = box.part[a] = 1;
   }
   parallel_for(slabs, [&](std::int64_t slab) {
     char* to = static_cast<char*>(whole) + slab * whole_bytes;
     std::memset(to, 0, std::size_t(whole_bytes));
-    strided_copy(static_cast<const char*>(part) + slab * part_bytes, to + offset * std::int64_t(element_bytes), s, element_bytes);
+    insert(static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
   });
 }
 

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace fovea::kernels {
+#include "kernels/loop_nest.h"
 
-constexpr int kMaxAxes = 6;
+namespace fovea::kernels {
 
 /// Axes from the outermost to the innermost of y; steps from one element to the next along an axis, in elements.
 struct StridedShape {
@@ -23,10 +23,16 @@ void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_by
 struct Box {
   int rank = 0;
   std::int64_t whole[kMaxAxes] = {}, begin[kMaxAxes] = {}, step[kMaxAxes] = {}, part[kMaxAxes] = {};
+
+  /// From one element of the box to the next along each axis of whole; returns the offset of the first.
+  std::int64_t steps_of_whole(std::int64_t* steps) const;
+  void steps_of_part(std::int64_t* steps) const;
 };
 
 /// part (box.part) = what lies in the box of whole (box.whole).
 void extract(const void* whole, void* part, Box box, std::size_t element_bytes);
+/// The box of whole = part; the rest of whole stays as it is.
+void insert(const void* part, void* whole, Box box, std::size_t element_bytes);
 /// whole = 0, but for the box, which is part: the gradient of extract, and padding with zeros.
 void embed(const void* part, void* whole, Box box, std::size_t element_bytes);
 

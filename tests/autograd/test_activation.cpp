@@ -1,7 +1,7 @@
 // test_activation.cpp: every activation as an op, against PyTorch, and behind a convolution and a norm.
 #include "autograd/activation.h"
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/norm.h"
 #include "tensor/allocator.h"
 #include "tests/op_testing.h"

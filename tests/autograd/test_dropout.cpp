@@ -1,7 +1,7 @@
 // test_dropout.cpp: dropout and stochastic depth as ops: gradients, masks from keys, one key a call.
 #include "autograd/dropout.h"
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "tensor/allocator.h"
 #include "tests/op_testing.h"
 

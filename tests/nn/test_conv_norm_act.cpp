@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/node.h"
 #include "nn/sequential.h"
 

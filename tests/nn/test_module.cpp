@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/recompute.h"
 #include "nn/activation.h"
 #include "nn/batch_norm.h"

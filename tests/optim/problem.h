@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "optim/optimizer.h"
 
 namespace fovea::optim {

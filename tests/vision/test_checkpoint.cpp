@@ -6,7 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
+#include "autograd/reductions.h"
 #include "nn/state.h"
 #include "optim/sgd.h"
 #include "vision/models/models.h"

@@ -7,7 +7,7 @@
 #include <map>
 #include <sstream>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "nn/conv2d.h"
 #include "nn/state.h"
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "nn/batch_norm.h"
 #include "optim/adamw.h"
 #include "optim/average.h"
