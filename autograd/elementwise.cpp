@@ -38,17 +38,6 @@ Variable scale(const Variable& x, double factor) {
   });
 }
 
-Variable relu(const Variable& x) {
-  Tensor y = Tensor::empty_like(x.value());
-  on_backend("relu", y, [&]<class T>(auto be) { kernels::relu_forward(be, x.value().data<T>(), y.data<T>(), y.elements()); });
-  return record("relu", y, {x}, [y](Tensor dy, Grads& g) {
-    Tensor dx = g.target(0, dy);
-    on_backend("relu", y, [&]<class T>(auto be) {
-      kernels::relu_backward(be, y.data<T>(), dy.data<T>(), dx.data<T>(), y.elements(), g.accumulate(0));
-    });
-  });
-}
-
 Variable mean(const Variable& x) {
   const Tensor& in = x.value();
   require(in.elements() > 0, "mean: expected at least one element, got ", in.shape());

@@ -1,4 +1,4 @@
-// elementwise.h: arithmetic and activations on Variables of equal shape.
+// elementwise.h: arithmetic on Variables of equal shape.
 #pragma once
 
 #include "autograd/variable.h"
@@ -9,8 +9,6 @@ namespace fovea {
 Variable add(const Variable& a, const Variable& b);
 /// factor * x
 Variable scale(const Variable& x, double factor);
-/// max(x, 0); keeps its output, not its input.
-Variable relu(const Variable& x);
 /// The mean of all elements: a scalar of acc_dtype.
 Variable mean(const Variable& x);
 /// <x, direction>, a scalar: what gradient checks differentiate. `direction` is a constant shaped like x.

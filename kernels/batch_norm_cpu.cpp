@@ -5,6 +5,7 @@
 #include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/map.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/statistics.h"
 
 namespace fovea::kernels {

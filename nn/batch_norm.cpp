@@ -6,7 +6,7 @@ namespace {
 const BatchNorm2dOptions& checked(const BatchNorm2dOptions& o) {
   require(o.channels >= 1, "BatchNorm2d: expected at least one channel, got ", o.channels);
   require(o.eps > 0, "BatchNorm2d: expected eps > 0, got ", o.eps);
-  require(o.momentum >= 0 && o.momentum <= 1, "BatchNorm2d: expected momentum in [0, 1], got ", o.momentum);
+  if (o.momentum) require(*o.momentum >= 0 && *o.momentum <= 1, "BatchNorm2d: expected momentum in [0, 1], got ", *o.momentum);
   return o;
 }
 
@@ -25,7 +25,7 @@ BatchNormConfig BatchNorm2d::config() const {
           .beta = bias_,
           .running_mean = running_mean_,
           .running_var = running_var_,
-          .momentum = o_.momentum,
+          .momentum = o_.momentum ? *o_.momentum : 1 / static_cast<double>(num_batches_tracked() + 1),
           .eps = o_.eps,
           .training = training()};
 }
@@ -50,7 +50,10 @@ Variable BatchNorm2d::forward(const Variable& x) {
 std::string BatchNorm2d::describe() const {
   std::string s = detail::join("BatchNorm2d(", o_.channels);
   if (o_.eps != BatchNorm2dOptions{}.eps) s += detail::join(", eps ", o_.eps);
-  if (o_.momentum != BatchNorm2dOptions{}.momentum) s += detail::join(", momentum ", o_.momentum);
+  if (!o_.momentum)
+    s += ", average of all batches";
+  else if (o_.momentum != BatchNorm2dOptions{}.momentum)
+    s += detail::join(", momentum ", *o_.momentum);
   return s + ")";
 }
 

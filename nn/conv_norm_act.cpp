@@ -8,7 +8,7 @@ namespace {
 Variable unfused(const Variable& x, Conv2d& conv, BatchNorm2d& bn, const ConvNormActOptions& o) {
   Variable y = bn(conv(x));
   if (o.residual) y = add(y, *o.residual);
-  return o.activation == Activation::relu ? relu(y) : y;
+  return activate(y, o.activation);
 }
 
 }   // namespace

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "autograd/loss.h"
+#include "autograd/softmax.h"
 #include "examples/cli/commands.h"
 #include "vision/data/image_file.h"
 #include "vision/training/checkpoint.h"
@@ -70,7 +70,7 @@ int predict(const PredictFlags& flags) {
   for (const std::string& path : flags.images) pictures.push_back(prepare(path, card, flags.invert));
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Variable logits = (*model.network)(Variable(normalize(pictures[i].image, flags.machine.where())));
-    const std::vector<double> p = softmax(logits.value()).to_vector<double>();
+    const std::vector<double> p = softmax(logits).value().to_vector<double>();
     std::vector<std::size_t> order(p.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });

@@ -13,7 +13,6 @@
 
 #include <cstdint>
 
-#include "kernels/activation.h"
 #include "kernels/backend.h"
 #include "kernels/bfloat16.h"
 
@@ -76,12 +75,32 @@ FOVEA_INLINE Native max(Native a, Native b) {
   return (Native)_mm_max_ps((__m128)a, (__m128)b);
 #endif
 }
+/// a < b ? a : b per lane, b when either is NaN.
+FOVEA_INLINE Native min(Native a, Native b) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Native)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return (Native)_mm_min_ps((__m128)a, (__m128)b);
+#endif
+}
 /// x where m > 0, else +0.
 FOVEA_INLINE Native where_positive(Native m, Native x) {
 #if defined(__AVX512F__)
   return (Native)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)m, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)x);
 #else
   return (Native)((NativeInt)(m > Native{}) & (NativeInt)x);
+#endif
+}
+
+/// yes where m > 0, else no.
+FOVEA_INLINE Native where_positive(Native m, Native yes, Native no) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_mask_mov_ps((__m512)no, _mm512_cmp_ps_mask((__m512)m, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)yes);
+#else
+  const NativeInt mask = m > Native{};
+  return (Native)((mask & (NativeInt)yes) | (~mask & (NativeInt)no));
 #endif
 }
 
@@ -134,6 +153,14 @@ FOVEA_INLINE F16 fma(F16 a, F16 b, F16 c) {
 FOVEA_INLINE F16 max(F16 a, F16 b) {
   for (int i = 0; i < F16::kParts; ++i) a.v[i] = max(a.v[i], b.v[i]);
   return a;
+}
+FOVEA_INLINE F16 min(F16 a, F16 b) {
+  for (int i = 0; i < F16::kParts; ++i) a.v[i] = min(a.v[i], b.v[i]);
+  return a;
+}
+FOVEA_INLINE F16 where_positive(F16 m, F16 yes, F16 no) {
+  for (int i = 0; i < F16::kParts; ++i) yes.v[i] = where_positive(m.v[i], yes.v[i], no.v[i]);
+  return yes;
 }
 FOVEA_INLINE F16 where_positive(F16 m, F16 x) {
   for (int i = 0; i < F16::kParts; ++i) x.v[i] = where_positive(m.v[i], x.v[i]);

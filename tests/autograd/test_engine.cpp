@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "autograd/activation.h"
 #include "autograd/elementwise.h"
 #include "autograd/shape_ops.h"
 #include "autograd/variable.h"

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/flatten.h"
 #include "nn/linear.h"
 #include "nn/pooling.h"
-#include "nn/relu.h"
 #include "nn/sequential.h"
 
 namespace fovea::nn {

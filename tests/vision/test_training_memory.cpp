@@ -1,8 +1,12 @@
 // What a training forward pass keeps: for each fused convolution its raw output and four numbers a channel, and no activated copy.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "autograd/loss.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
+#include "optim/sgd.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {
@@ -57,6 +61,27 @@ TEST(TrainingMemory, UnfusedLayersKeepMore) {
   std::vector<nn::Module::HookHandle> handles;
   net->for_each([&](nn::Module& m) { handles.push_back(m.on_forward([](const nn::Module&, const Variable&, const Variable&) {})); });
   EXPECT_GT(kept(), 1.7 * fused);
+}
+
+/// From its third step on a training asks the system for nothing: each step finds the blocks of the step before.
+TEST(TrainingMemory, AWarmStepTakesNothingFromTheSystem) {
+  if (std::getenv("FOVEA_ALLOCATOR")) GTEST_SKIP() << "FOVEA_ALLOCATOR is set";
+  const auto net = build("resnet8_mnist", {.channels = 1});
+  std::vector<Variable> parameters;
+  for (auto& [name, p] : net->parameters()) parameters.push_back(p->value);
+  optim::SGD sgd(parameters, {.lr = 0.01, .momentum = 0.9});
+  const Tensor labels = Tensor::zeros({16}, DType::i64);
+  std::vector<std::size_t> taken;
+  for (int step = 0; step < 6; ++step) {
+    const Variable x(Tensor::randn({16, 28, 28, 1}, RandomKey{.seed = 1, .stream = static_cast<std::uint64_t>(step)}));
+    sgd.zero_grad();
+    cross_entropy((*net)(x), labels).backward();
+    sgd.step();
+    taken.push_back(memory_statistics().from_system);
+  }
+#ifndef __SANITIZE_ADDRESS__   // under it every block is the system's, so that it can watch them
+  EXPECT_EQ(taken[5], taken[1]);
+#endif
 }
 
 }   // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/loss.h"
+#include "autograd/softmax.h"
 #include "vision/data/loader.h"
 
 namespace fovea::vision {
@@ -21,7 +22,7 @@ Evaluation evaluate(nn::Module& network, const ImageSet& set, const Normalize& n
     const Variable logits = network(Variable(batch.images));
     loss_sum += cross_entropy(logits, batch.labels).item() * static_cast<double>(batch.labels.elements());
     const std::int64_t* label = batch.labels.data<std::int64_t>();
-    const Tensor probabilities = softmax(logits.value());
+    const Tensor probabilities = softmax(logits).value();
     const float* row = probabilities.data<float>();
     for (const std::int64_t p : argmax_rows(logits.value())) {
       e.predictions.push_back(p);
