@@ -62,7 +62,8 @@ int main(int argc, char** argv) try {
   const optim::Schedule lr = optim::one_cycle({.max_lr = 0.2, .steps = epochs * steps, .pct_start = 0.25});
   for (std::int64_t epoch = 0, step = 0; epoch < epochs; ++epoch) {
     vision::Batches batches(data.train, vision::epoch_order(data.train.size(), {}, epoch), normalize,
-                            {.batch = batch_size, .drop_last = true, .augment = {.shift = 2}}, {}, epoch);
+                            {.batch = batch_size, .drop_last = true, .augment = {.crop = vision::Crop::random, .crop_padding = 2}}, {},
+                            epoch);
     network.train();
     for (const vision::Batch& batch : batches) {
       sgd.set_lr(lr(step++));

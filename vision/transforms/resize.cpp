@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "vision/transforms/crop.h"
+
 namespace fovea::vision {
 namespace {
 
@@ -89,11 +91,8 @@ Tensor resize_to_square(const Tensor& image, std::int64_t size, SquareFit fit) {
   require(size >= 1 && size <= 65536, "resize_to_square: expected a size of 1 to 65536, got ", size);
   const std::int64_t H = image.dim(0), W = image.dim(1), C = image.dim(2);
   if (fit == SquareFit::crop) {
-    const std::int64_t side = std::min(H, W), top = (H - side) / 2, left = (W - side) / 2;
-    Tensor middle = Tensor::empty({side, side, C}, DType::u8, image.device());
-    for (std::int64_t r = 0; r < side; ++r)
-      std::memcpy(middle.data<std::uint8_t>() + r * side * C, image.data<std::uint8_t>() + ((top + r) * W + left) * C,
-                  static_cast<std::size_t>(side * C));
+    const std::int64_t side = std::min(H, W);
+    const Tensor middle = crop(image, {.top = (H - side) / 2, .left = (W - side) / 2, .height = side, .width = side});
     return resize(middle, size, size);
   }
   const std::int64_t longest = std::max(H, W);
