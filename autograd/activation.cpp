@@ -31,7 +31,7 @@ Variable tanh(const Variable& x) { return pointwise("tanh", x, Activation::tanh)
 Variable hard_sigmoid(const Variable& x) { return pointwise("hard_sigmoid", x, Activation::hard_sigmoid); }
 Variable hard_swish(const Variable& x) { return pointwise("hard_swish", x, Activation::hard_swish); }
 Variable gelu(const Variable& x, const GeluOptions& o) {
-  return pointwise("gelu", x, o.approximate == GeluOptions::tanh ? Activation::gelu_tanh : Activation::gelu);
+  return pointwise("gelu", x, o.approximate == Approximate::tanh ? Activation::gelu_tanh : Activation::gelu);
 }
 
 Variable activate(const Variable& x, Activation a) { return a == Activation::none ? x : pointwise("activation", x, a); }

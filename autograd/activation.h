@@ -23,8 +23,9 @@ Variable hard_swish(const Variable& x);     // x relu6(x + 3) / 6
 /// x where x > 0, else slope x.
 Variable leaky_relu(const Variable& x, double slope = 0.01);
 
+enum class Approximate { none, tanh };
 struct GeluOptions {
-  enum Approximate { none, tanh } approximate = none;
+  Approximate approximate = Approximate::none;
 };
 /// x times the probability that N(0, 1) is below x: by erf, or its approximation by tanh (which GPT-2 and some ViT files mean).
 Variable gelu(const Variable& x, const GeluOptions& o = {});

@@ -141,23 +141,32 @@ FOVEA_INLINE bool from_output(Activation a) {
   return with_formula(a, [](auto formula) { return decltype(formula)::kFromOutput; });
 }
 
-// Inside other kernels. ReLU is what most networks have in their innermost loops, so it is inlined there; the others stand behind a
-// call, which costs little beside them and keeps their registers out of the way. Each needs exp and its kin (math.h, cpu/math.h).
-template <class V> [[gnu::noinline]] V activate_by_call(Activation a, V x) {
-  return with_formula(a, [&](auto formula) { return formula.value(x); });
+// Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or erf stands behind a
+// call, which keeps its registers out of the way. Arguments by reference: GCC copies a vector struct that is passed by value in
+// pieces, and reading it whole again stalls. Each use needs exp and its kin (math.h, cpu/math.h).
+template <class V> [[gnu::noinline]] V activate_by_call(Activation a, const V& x) {
+  return with_formula(
+      a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
 }
-template <class V> [[gnu::noinline]] V activate_gradient_by_call(Activation a, V x, V dy) {
-  return with_formula(a, [&](auto formula) { return formula.gradient(x, dy); });
+template <class V> [[gnu::noinline]] V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
+  return with_formula(
+      a, [&](auto formula) __attribute__((always_inline)) { return formula.gradient(x, dy); });
 }
 /// act(x). The branch is the same for a whole tensor, so it predicts perfectly.
 template <class V> FOVEA_INLINE V activate(Activation a, V x) {
   if (a == Activation::none) return x;
-  return __builtin_expect(a == Activation::relu, 1) ? Relu::value(x) : activate_by_call(a, x);
+  if (__builtin_expect(a == Activation::relu, 1)) return Relu::value(x);
+  if (a == Activation::relu6) return Relu6::value(x);
+  if (a == Activation::hard_swish) return HardSwish::value(x);
+  return activate_by_call(a, x);
 }
 /// dL/dx from the activation's input x and dL/dy.
 template <class V> FOVEA_INLINE V activate_gradient(Activation a, V x, V dy) {
   if (a == Activation::none) return dy;
-  return __builtin_expect(a == Activation::relu, 1) ? Relu::gradient(x, dy) : activate_gradient_by_call(a, x, dy);
+  if (__builtin_expect(a == Activation::relu, 1)) return Relu::gradient(x, dy);
+  if (a == Activation::relu6) return Relu6::gradient(x, dy);
+  if (a == Activation::hard_swish) return HardSwish::gradient(x, dy);
+  return activate_gradient_by_call(a, x, dy);
 }
 
 /// y = act(x). y may be x.

@@ -1,8 +1,7 @@
-// scale_channels_cpu.cpp: an image is a matrix (pixels, channels), cut into tiles as in cpu/column_tiles.h. Backward reads x and dy
-// of a tile once: dx goes out, the sum over the tile's pixels stays in registers, and the tiles' sums are joined in order.
+// scale_channels_cpu.cpp: an image is a matrix (pixels, channels), cut into tiles of some pixels. Backward reads x and dy of a tile
+// once: dx goes out, the sum over the tile's pixels is left in the workspace, and the tiles' sums are joined in order, in double.
 #include "kernels/scale_channels.h"
 
-#include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/map.h"
 
@@ -34,43 +33,42 @@ template <class T> void forward(const T* x, const T* s, T* y, ImageShape shape) 
   });
 }
 
-/// The sums of the tiles: (images, tiles, channels).
-std::size_t workspace_bytes(ImageShape shape) {
-  const std::int64_t tiles = ColumnTiles(shape.pixels, shape.channels).tiles();
-  return sizeof(float) * std::size_t(shape.images * tiles * shape.channels);
-}
+/// Pixels of a tile, 64 KB of x: a stretch of memory. In short chains, for the error of its sums.
+FOVEA_INLINE std::int64_t tile_pixels(ImageShape shape) { return max(4, min(512, kGrain / max(1, shape.channels))); }
+FOVEA_INLINE std::int64_t tiles_of(ImageShape shape) { return ceil_div(shape.pixels, tile_pixels(shape)); }
 
-/// Rows [row, row + rows), columns [column, column + count) of image n; out: the tile's sums, (channels).
+/// The sums of the tiles: (images, tiles, channels).
+std::size_t workspace_bytes(ImageShape shape) { return sizeof(float) * std::size_t(shape.images * tiles_of(shape) * shape.channels); }
+
+/// Pixels [first, first + count) of all images in a row, which belong to one image with the scales s; out: the tile's sums, (channels).
+/// Four pixels at a time from left to right, so that memory is read as four streams; the sums wait in the nearest cache.
 template <class T>
-FOVEA_INLINE void tile_gradient(const ScaleChannelsGradient<T>& a, ImageShape shape, std::int64_t n, std::int64_t row, std::int64_t rows,
-                                std::int64_t column, std::int64_t count, float* out) {
-  const std::int64_t channels = shape.channels;
-  for_lane_blocks(count, [&]<int Blocks>(std::int64_t at, std::int64_t lanes) FOVEA_LANES_INLINE {
-    const std::int64_t c = column + at;
-    F16 scale[Blocks], sum[Blocks];
-    for (int b = 0; b < Blocks; ++b) scale[b] = load(a.s + n * channels + c + 16 * b, lanes);
-    for (std::int64_t r = row; r < row + rows; ++r)
-      for (int b = 0; b < Blocks; ++b) {
-        const std::int64_t i = (n * shape.pixels + r) * channels + c + 16 * b;
+FOVEA_INLINE void tile_gradient(const ScaleChannelsGradient<T>& a, std::int64_t channels, std::int64_t first, std::int64_t count,
+                                const T* s, float* out) {
+  constexpr std::int64_t kPixels = 4;
+  for (std::int64_t p = first; p < first + count; p += kPixels)
+    for_lanes(channels, [&](std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+      const F16 scale = load(s + c, lanes);
+      F16 sum;
+      if (p > first) sum = load(out + c, lanes);
+      for (std::int64_t i = p * channels + c, end = min(p + kPixels, first + count) * channels; i < end; i += channels) {
         const F16 dy = load(a.dy + i, lanes);
-        sum[b] = fma(dy, load(a.x + i, lanes), sum[b]);
+        sum = fma(dy, load(a.x + i, lanes), sum);
         if (!a.dx) continue;
-        F16 dx = dy * scale[b];
+        F16 dx = dy * scale;
         if (a.accumulate_dx) dx = load(a.dx + i, lanes) + dx;
         store(a.dx + i, lanes, dx);
       }
-    for (int b = 0; b < Blocks; ++b) store(out + c + 16 * b, lanes, sum[b]);
-  });
+      store(out + c, lanes, sum);
+    });
 }
 
 template <class T> void backward(const ScaleChannelsGradient<T>& a, ImageShape shape, float* partials) {
-  const ColumnTiles cut(shape.pixels, shape.channels);
-  const std::int64_t tiles = cut.tiles(), across = ceil_div(shape.channels, ColumnTiles::kTileColumns);
-  parallel_for(shape.images * tiles * across, [&](std::int64_t task) {
-    const std::int64_t n = task / (tiles * across), tile = task / across % tiles, row = tile * cut.tile_rows;
-    const std::int64_t column = task % across * ColumnTiles::kTileColumns;
-    tile_gradient(a, shape, n, row, min(cut.tile_rows, shape.pixels - row), column, min(ColumnTiles::kTileColumns, shape.channels - column),
-                  partials + (n * tiles + tile) * shape.channels);
+  const std::int64_t tiles = tiles_of(shape), pixels = tile_pixels(shape);
+  parallel_for(shape.images * tiles, [&](std::int64_t task) {
+    const std::int64_t n = task / tiles, p = task % tiles * pixels;
+    tile_gradient(a, shape.channels, n * shape.pixels + p, min(pixels, shape.pixels - p), a.s + n * shape.channels,
+                  partials + task * shape.channels);
   });
   if (!a.ds) return;
   parallel_ranges(shape.images * shape.channels, kGrain, [&](std::int64_t first, std::int64_t count) {

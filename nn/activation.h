@@ -53,13 +53,13 @@ struct Hardswish : ActivationLayer {
   explicit Hardswish(const Options& = {}) : ActivationLayer("Hardswish", Activation::hard_swish) {}
 };
 
-/// y = x Prob[N(0, 1) <= x], by erf or, with .approximate = GeluOptions::tanh, by tanh. Hendrycks & Gimpel 2016.
+/// y = x Prob[N(0, 1) <= x], by erf or, with .approximate = Approximate::tanh, by tanh. Hendrycks & Gimpel 2016.
 class GELU : public Module {
  public:
   using Options = GeluOptions;
   explicit GELU(const Options& o = {}) : o_(o) {}
   Variable forward(const Variable& x) override { return gelu(x, o_); }
-  std::string describe() const override { return o_.approximate == GeluOptions::tanh ? "GELU(tanh)" : "GELU"; }
+  std::string describe() const override { return o_.approximate == Approximate::tanh ? "GELU(tanh)" : "GELU"; }
 
  private:
   Options o_;

@@ -41,7 +41,8 @@ Variable Module::operator()(const Variable& x) {
     require(x.defined(), "expected x, got an undefined Variable");
     return forward(x);
   });
-  if (replaying()) return y;                  // hooks saw the first run
+  if (replaying()) return y;   // hooks saw the first run
+
   std::vector<std::shared_ptr<Hook>> hooks;   // held, because a hook may remove itself or add others
   for (const auto& hook : hooks_)
     if (auto h = hook.lock()) hooks.push_back(std::move(h));

@@ -19,7 +19,7 @@ constexpr Named kOps[] = {
     {"relu6", relu6},
     {"silu", silu},
     {"gelu", [](const Variable& x) { return gelu(x); }},
-    {"gelu_tanh", [](const Variable& x) { return gelu(x, {.approximate = GeluOptions::tanh}); }},
+    {"gelu_tanh", [](const Variable& x) { return gelu(x, {.approximate = Approximate::tanh}); }},
     {"sigmoid", sigmoid},
     {"tanh", tanh},
     {"hard_sigmoid", hard_sigmoid},

@@ -13,7 +13,7 @@ namespace {
 TEST(ActivationLayers, ComputeWhatTheirNamesSay) {
   Sequential net;
   net.add<ReLU>(), net.add<ReLU6>(), net.add<LeakyReLU>({.negative_slope = 0.5}), net.add<SiLU>(), net.add<GELU>();
-  net.add<GELU>({.approximate = GeluOptions::tanh}), net.add<Sigmoid>(), net.add<Tanh>(), net.add<Hardsigmoid>(), net.add<Hardswish>();
+  net.add<GELU>({.approximate = Approximate::tanh}), net.add<Sigmoid>(), net.add<Tanh>(), net.add<Hardsigmoid>(), net.add<Hardswish>();
   // torch.nn.ReLU()(torch.tensor([-1., 2., 7.])) and so on.
   const double expected[10][3] = {{0, 2, 7},
                                   {0, 2, 6},
