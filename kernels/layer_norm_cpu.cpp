@@ -42,22 +42,34 @@ template <class T> FOVEA_INLINE RowStatistics row_statistics(const T* x, std::in
   return {.m = m, .delta = delta, .m2 = m2 < 0.f ? 0.f : m2};   // a NaN stays
 }
 
+/// Short rows that take turns: what one waits for (the sums of its lanes, a square root) is hidden behind the others.
+constexpr std::int64_t kRows = 4;
+
 template <class T>
 void forward(const T* x, const float* gamma, const float* beta, double eps, T* y, float* mean, float* inv_std, RowShape s) {
-  parallel_rows(s, kGrain, [&](std::int64_t r) {
-    const T* row = x + r * s.cols;
-    T* out = y + r * s.cols;
-    const RowStatistics of = row_statistics(row, s.cols);
-    const float inverse = float(1 / __builtin_sqrt(double(of.m2) / double(s.cols) + eps));
-    const F16 m(of.m), slope(inverse), offset(-of.delta * inverse);
-    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      F16 z = fma(load(row + j, lanes) - m, slope, offset);
-      if (gamma) z = load(gamma + j, lanes) * z;
-      if (beta) z = z + load(beta + j, lanes);
-      store(out + j, lanes, z);
-    });
-    if (mean) mean[r] = of.m + of.delta;
-    if (inv_std) inv_std[r] = inverse;
+  const std::int64_t turns = s.cols < 256 ? kRows : 1;
+  parallel_ranges(s.rows, max(1, kGrain / max(1, s.cols)), [&](std::int64_t begin, std::int64_t count) {
+    for (std::int64_t first = begin; first < begin + count; first += turns) {
+      const std::int64_t rows = min(turns, begin + count - first);
+      RowStatistics of[kRows];
+      float inverse[kRows];
+      for (std::int64_t k = 0; k < rows; ++k) of[k] = row_statistics(x + (first + k) * s.cols, s.cols);
+      for (std::int64_t k = 0; k < rows; ++k) inverse[k] = float(1 / __builtin_sqrt(double(of[k].m2) / double(s.cols) + eps));
+      for (std::int64_t k = 0; k < rows; ++k) {
+        const std::int64_t r = first + k;
+        const T* row = x + r * s.cols;
+        T* out = y + r * s.cols;
+        const F16 m(of[k].m), slope(inverse[k]), offset(-of[k].delta * inverse[k]);
+        for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+          F16 z = fma(load(row + j, lanes) - m, slope, offset);
+          if (gamma) z = load(gamma + j, lanes) * z;
+          if (beta) z = z + load(beta + j, lanes);
+          store(out + j, lanes, z);
+        });
+        if (mean) mean[r] = of[k].m + of[k].delta;
+        if (inv_std) inv_std[r] = inverse[k];
+      }
+    }
   });
 }
 

@@ -3,8 +3,8 @@
 // The batch norm and the epilogue of a convolution both call this on tiles of kStatRows rows: so their partials are the same bits.
 // Deviations are taken from the tile's first row x0, so nothing cancels as it does in E[x^2] - E[x]^2 when the mean is large beside the
 // deviation: mean = x0 + S / n and M2 = sum (x - x0)^2 - S^2 / n with S = sum (x - x0) (Chan, Golub & LeVeque 1983, "shifted data"). What
-// is taken away is small: (x0 - mean)^2 is one of the n terms of M2, so n (x0 - mean)^2 <= n M2, and an outlier x0 costs at most n
-// roundings of M2, a common one a few.
+// is taken away is bounded: (x0 - mean)^2 is one of the n terms of M2, so S^2 / n <= n M2. A common x0 costs M2 a few roundings, one as
+// far out as can be 1e-4 of it; two passes would cost neither, but x would have to come twice from beyond the nearest cache.
 #pragma once
 
 #include "kernels/cpu/simd.h"
