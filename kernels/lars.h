@@ -1,5 +1,5 @@
 // lars.h: one step of layer-wise adaptive rate scaling over some tensors of a flat array. You et al. 2017, "Large Batch Training
-// of Convolutional Networks" (arXiv:1708.03888), Algorithm 1 and Eq. (6).
+// of Convolutional Networks" (arXiv:1708.03888), Algorithm 1.
 // Two passes: norms (8 B read for each float32 parameter), then the step (12 B read, 8 B written): 28 B.
 #pragma once
 

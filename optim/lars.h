@@ -1,5 +1,5 @@
 // lars.h: layer-wise adaptive rate scaling: SGD whose every tensor has a rate in proportion to |w| / |g|, for batches of many
-// thousands. You et al. 2017, "Large Batch Training of Convolutional Networks" (arXiv:1708.03888), Algorithm 1 and Eq. (6).
+// thousands. You et al. 2017, "Large Batch Training of Convolutional Networks" (arXiv:1708.03888), Algorithm 1.
 //
 //   ratio = trust_coefficient * |w| / (|dL/dw| + weight_decay * |w| + eps)      (1 where |w| or |dL/dw| is 0)
 //   g = ratio * (dL/dw + weight_decay * w)

@@ -58,7 +58,7 @@ class Parameters {
   Parameters& no_trust_ratio(const Predicate& where);
   Parameters& no_adaptive_clipping(const Predicate& where);
   /// Rates that fall from the output to the input: layer l of L + 1 gets decay^(L + 1 - l), l = 0 (stem, embedding) to L + 1 (head).
-  /// Clark et al. 2020 (arXiv:2003.10555), section 3.1 and appendix; Bao et al. 2022, BEiT (arXiv:2106.08254).
+  /// Clark et al. 2020, ELECTRA (arXiv:2003.10555); Bao et al. 2022, BEiT (arXiv:2106.08254).
   /// `blocks` are the ways in which names of blocks begin, with # for a number: {"encoder.layers.encoder_layer_#."} (ViT),
   /// {"features.1.#.", "features.3.#.", "features.5.#.", "features.7.#."} (Swin). In the order of the parameters, what comes
   /// before the first block is layer 0, what lies between two belongs to the latter (patch merging opens a stage), what comes

@@ -48,7 +48,7 @@ struct EarlyStoppingOptions {
   double min_delta = 0;         // better is below best - min_delta; a maximum: above best + min_delta
 };
 
-/// Says when a training no longer gets anywhere. Prechelt 1998, "Early Stopping, but When?", the UP criterion with a margin.
+/// Says when a training no longer gets anywhere. Prechelt 1998, "Early Stopping, but When?", surveys such criteria.
 class EarlyStopping {
  public:
   /// Throws ShapeError for options outside of their range.
