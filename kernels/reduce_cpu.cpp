@@ -218,10 +218,11 @@ template <class T> void max_axis(const T* x, T* y, AxisShape s) {
         for_lanes(s.axis - done, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
           chain[0] = larger_or_nan(chain[0], load(row + done + i, lanes, -__builtin_inff()));
         });
-        float lane[16], all = -__builtin_inff();
+        float lane[16];
         larger_or_nan(larger_or_nan(chain[0], chain[1]), larger_or_nan(chain[2], chain[3])).store(lane);
-        for (float l : lane) all = all > l || all != all ? all : l;
-        y[o] = T(all);
+        for (int width = 8; width >= 1; width /= 2)
+          for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] || lane[i] != lane[i] ? lane[i] : lane[i + width];
+        y[o] = T(lane[0]);
       }
     });
     return;

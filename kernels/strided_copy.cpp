@@ -108,8 +108,8 @@ void transpose_block(const E* x, std::int64_t x_step, E* y, std::int64_t y_step,
     full_rows = rows / kTile<E> * kTile<E>;
     full_cols = cols / kTile<E> * kTile<E>;
     const bool aligned = reinterpret_cast<std::uintptr_t>(y) % 16 == 0 && y_step * std::int64_t(sizeof(E)) % 16 == 0;
-    for (std::int64_t j = 0; j < full_cols; j += kTile<E>)   // along the rows of y, whose lines cost more than those of x
-      for (std::int64_t i = 0; i < full_rows; i += kTile<E>) {
+    for (std::int64_t i = 0; i < full_rows; i += kTile<E>)
+      for (std::int64_t j = 0; j < full_cols; j += kTile<E>) {
         const E* from = x + i * x_step + j;
         E* to = y + j * y_step + i;
         stream&& aligned ? transpose_tile<true>(from, x_step, to, y_step) : transpose_tile<false>(from, x_step, to, y_step);
