@@ -106,6 +106,15 @@ template <class Term, class Write> FOVEA_INLINE void sum_rows_of(const Term& ter
   }
 }
 
+/// f<Blocks>(c, lanes) as for_lane_blocks, but eight blocks at a time as long as there are: 512 bytes of a row of float in one go.
+template <class F> FOVEA_INLINE void for_wide_blocks(std::int64_t n, const F& f) {
+  std::int64_t c = 0;
+  for (; c + 128 <= n; c += 128) f.template operator()<8>(c, 16);
+  for (; c + 32 <= n; c += 32) f.template operator()<2>(c, 16);
+  for (; c + 16 <= n; c += 16) f.template operator()<1>(c, 16);
+  if (c < n) f.template operator()<1>(c, n - c);
+}
+
 /// write(k, sum) for each output: a task sums tiles (see column_tiles.h) in registers.
 template <class Term, class Write> FOVEA_INLINE void sum_columns_of(const Term& term, AxisShape s, float* partials, const Write& write) {
   const ColumnTiles cut(s.axis, s.inner);
@@ -116,7 +125,7 @@ template <class Term, class Write> FOVEA_INLINE void sum_columns_of(const Term& 
       const std::int64_t o_tile = item / across, o = o_tile / tiles, row = o_tile % tiles * cut.tile_rows;
       const std::int64_t column = item % across * ColumnTiles::kTileColumns, rows = min(cut.tile_rows, s.axis - row);
       const std::int64_t from = (o * s.axis + row) * s.inner + column, k = o * s.inner + column;
-      for_lane_blocks(min(ColumnTiles::kTileColumns, s.inner - column),
+      for_wide_blocks(min(ColumnTiles::kTileColumns, s.inner - column),
                       [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
                         F16 sums[Blocks];
                         for (std::int64_t r = 0; r < rows; ++r)
@@ -201,13 +210,19 @@ template <class T> void max_axis(const T* x, T* y, AxisShape s) {
   if (s.inner == 1) {
     parallel_ranges(s.outer, max(1, kGrain / max(1, s.axis)), [&](std::int64_t first, std::int64_t count) {
       for (std::int64_t o = first; o < first + count; ++o) {
-        F16 largest = lowest;
-        for_lanes(s.axis, [&](std::int64_t i, std::int64_t lanes)
-                              FOVEA_LANES_INLINE { largest = larger_or_nan(largest, load(x + o * s.axis + i, lanes, -__builtin_inff())); });
-        float lane[16], all = -__builtin_inff();
-        largest.store(lane);
-        for (float l : lane) all = all > l || all != all ? all : l;
-        y[o] = T(all);
+        F16 chain[4] = {lowest, lowest, lowest, lowest};   // four at a time hide the latency of comparisons
+        const T* row = x + o * s.axis;
+        std::int64_t done = 0;
+        for (; done + 64 <= s.axis; done += 64)
+          for (int b = 0; b < 4; ++b) chain[b] = larger_or_nan(chain[b], F16::load(row + done + 16 * b));
+        for_lanes(s.axis - done, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
+          chain[0] = larger_or_nan(chain[0], load(row + done + i, lanes, -__builtin_inff()));
+        });
+        float lane[16];
+        larger_or_nan(larger_or_nan(chain[0], chain[1]), larger_or_nan(chain[2], chain[3])).store(lane);
+        for (int width = 8; width >= 1; width /= 2)
+          for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] || lane[i] != lane[i] ? lane[i] : lane[i + width];
+        y[o] = T(lane[0]);
       }
     });
     return;
@@ -217,7 +232,7 @@ template <class T> void max_axis(const T* x, T* y, AxisShape s) {
   parallel_ranges(s.outer * across, max(1, kGrain / item_elements), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t item = first; item < first + count; ++item) {
       const std::int64_t o = item / across, column = item % across * ColumnTiles::kTileColumns;
-      for_lane_blocks(min(ColumnTiles::kTileColumns, s.inner - column),
+      for_wide_blocks(min(ColumnTiles::kTileColumns, s.inner - column),
                       [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
                         F16 largest[Blocks];
                         for (int b = 0; b < Blocks; ++b) largest[b] = lowest;

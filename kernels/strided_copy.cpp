@@ -10,6 +10,8 @@
 // neighbour wants them; tasks are blocks, or groups of small ones.
 #include "kernels/strided_copy.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -21,11 +23,13 @@ namespace {
 
 constexpr std::int64_t kSide = 128;   // of a block that is transposed, at least, where the plane has it
 
+constexpr std::int64_t kStreamed = 16 << 20;   // bytes of y: half of a third-level cache
+
 using Nest = LoopNest<2>;   // steps of x, of y
 
 template <class E> void copy_run(const E* x, E* y, std::int64_t n) {
   const std::size_t bytes = std::size_t(n) * sizeof(E);
-  if (bytes < 16 || bytes > 512) {
+  if (bytes < 16 || bytes > 128) {
     std::memcpy(y, x, bytes);
     return;
   }
@@ -73,7 +77,8 @@ template <class E> constexpr std::int64_t kTile = 64 / sizeof(E);   // one cache
 
 /// y[j * y_step + i] = x[i * x_step + j] for i, j < kTile. x goes through a buffer, line by line: where rows are a power of two apart,
 /// their lines evict each other and must not be visited twice. For the same reason a line of y is written whole.
-template <class E> void transpose_tile(const E* x, std::int64_t x_step, E* y, std::int64_t y_step) {
+/// With Stream the lines of y, aligned to 16 bytes, go past the caches.
+template <bool Stream, class E> void transpose_tile(const E* x, std::int64_t x_step, E* y, std::int64_t y_step) {
   using V = typename Register<E>::Type;
   constexpr int kLanes = 16 / sizeof(E), kRounds = kLanes == 8 ? 3 : kLanes == 4 ? 2 : 1;
   alignas(64) E buffer[kTile<E>][kTile<E>];
@@ -85,18 +90,31 @@ template <class E> void transpose_tile(const E* x, std::int64_t x_step, E* y, st
       for (int k = 0; k < kLanes; ++k) std::memcpy(&rows[k], &buffer[i + k][j], 16);
       interleave<E, kRounds>(rows);
 #pragma GCC unroll 8
-      for (int k = 0; k < kLanes; ++k) std::memcpy(y + (j + k) * y_step + i, &rows[k], 16);
+      for (int k = 0; k < kLanes; ++k) {
+        E* to = y + (j + k) * y_step + i;
+        if constexpr (Stream)
+          _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)rows[k]);
+        else
+          std::memcpy(to, &rows[k], 16);
+      }
     }
 }
 
 /// y[j * y_step + i] = x[i * x_step + j] for i < rows, j < cols.
-template <class E> void transpose_block(const E* x, std::int64_t x_step, E* y, std::int64_t y_step, std::int64_t rows, std::int64_t cols) {
+template <class E>
+void transpose_block(const E* x, std::int64_t x_step, E* y, std::int64_t y_step, std::int64_t rows, std::int64_t cols, bool stream) {
   std::int64_t full_rows = 0, full_cols = 0;   // covered by whole tiles
   if constexpr (sizeof(E) > 1) {
     full_rows = rows / kTile<E> * kTile<E>;
     full_cols = cols / kTile<E> * kTile<E>;
+    const bool aligned = reinterpret_cast<std::uintptr_t>(y) % 16 == 0 && y_step * std::int64_t(sizeof(E)) % 16 == 0;
     for (std::int64_t i = 0; i < full_rows; i += kTile<E>)
-      for (std::int64_t j = 0; j < full_cols; j += kTile<E>) transpose_tile(x + i * x_step + j, x_step, y + j * y_step + i, y_step);
+      for (std::int64_t j = 0; j < full_cols; j += kTile<E>) {
+        const E* from = x + i * x_step + j;
+        E* to = y + j * y_step + i;
+        stream&& aligned ? transpose_tile<true>(from, x_step, to, y_step) : transpose_tile<false>(from, x_step, to, y_step);
+      }
+    if (stream && aligned) _mm_sfence();   // streamed stores are seen by whoever is told that the task is done
   }
   const auto plain = [&](std::int64_t i0, std::int64_t j0, std::int64_t i1, std::int64_t j1) {
     for (std::int64_t i = i0; i < i1; i += kTile<E>)
@@ -126,11 +144,15 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
     if (rows < kSide) cols = std::min(j.extent, kNestGrain / rows / 32 * 32);
   }
   const std::int64_t xj = j.step[0], yj = j.step[1];
+  // What is far larger than the caches is not there when somebody reads it, so it need not be fetched in order to be written.
+  std::int64_t bytes = i.extent * j.extent * std::int64_t(sizeof(E));
+  for (int a = 0; a < nest.count; ++a) bytes *= nest.axis[a].extent;
+  const bool stream = bytes > kStreamed;
   for_blocks(nest, i, j, rows, cols, [=](const std::int64_t* offset, std::int64_t ni, std::int64_t nj) {
     const E* from = x + offset[0];
     E* to = y + offset[1];
     if (transposed)
-      transpose_block(from, xi, to, yj, ni, nj);
+      transpose_block(from, xi, to, yj, ni, nj, stream);
     else if (xi == 1 && yi == 1)
       for (std::int64_t k = 0; k < nj; ++k) copy_run(from + k * xj, to + k * yj, ni);
     else if (xi == 0 && yi == 1)

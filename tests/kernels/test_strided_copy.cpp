@@ -59,6 +59,19 @@ TEST(StridedCopy, Transposes) {   // (b, i, j) -> (b, j, i), around tiles of 8 t
   expect_copied_in_every_size({.rank = 2, .extent = {50000, 3}, .x_step = {1, 50000}, .y_step = {3, 1}});
 }
 
+TEST(StridedCopy, LargeTransposesAreStreamed) {   // past 16 MB; rows of y aligned to 16 bytes, and not
+  for (const std::int64_t rows : {2100, 2101}) {
+    const std::int64_t cols = 2117;
+    std::vector<std::uint32_t> x(static_cast<std::size_t>(rows * cols)), y(x.size());
+    std::iota(x.begin(), x.end(), 0u);
+    strided_copy(x.data(), y.data(), {.rank = 2, .extent = {cols, rows}, .x_step = {1, cols}, .y_step = {rows, 1}}, 4);
+    std::int64_t wrong = 0;
+    for (std::int64_t j = 0; j < cols; ++j)
+      for (std::int64_t i = 0; i < rows; ++i) wrong += y[static_cast<std::size_t>(j * rows + i)] != std::uint32_t(i * cols + j);
+    EXPECT_EQ(wrong, 0) << rows;
+  }
+}
+
 TEST(StridedCopy, Runs) {   // (B, T, H, D) -> (B, H, T, D) for runs around 16 and 512 bytes, and one long copy
   for (const std::int64_t d : {1, 2, 3, 5, 8, 16, 17, 33, 64, 129, 600})
     expect_copied_in_every_size({.rank = 4, .extent = {2, 3, 7, d}, .x_step = {21 * d, d, 3 * d, 1}, .y_step = {21 * d, 7 * d, d, 1}});
