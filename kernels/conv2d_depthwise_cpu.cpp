@@ -151,7 +151,7 @@ template <class T, class F>
 FOVEA_INLINE void for_lines(const Patches<T>& a, const DepthwiseCut& cut, std::int64_t block, std::int64_t m0, std::int64_t m1, float* ring,
                             const F& f) {
   Line line{};
-  line.s = a.s, line.step = a.step_w, line.tap = a.tap_w;
+  line.s = a.s, line.step = a.step_w, line.tap = a.tap_w, line.ahead = reinterpret_cast<const char*>(a.x);
   for (std::int64_t j0 = 0; j0 < a.q; j0 += cut.strip) {
     const std::int64_t j1 = min_of(a.q, j0 + cut.strip), channel = 16 * block * cut.vectors;
     LineRing<T> seen(a, ring, channel, min_of(cut.vectors, ceil_div(a.pixel - channel, 16)), j0, j1);
@@ -193,16 +193,19 @@ void filter_block(const Patches<T>& a, const PackedTaps& w, const Output<T>& out
                 const std::int64_t channel = 16 * (first_vector + v), n = a.pixel - channel;
                 line.w = w.first + (first_vector + v) * w.step_v;
                 line.y = reinterpret_cast<const char*>(out.y + at + channel);
-                filter(line, count, scratch.line);
-                if (n >= 16 && plain(out.e))
-                  for (std::int64_t k = 0; k < count; ++k)
-                    F16::load(scratch.line + 16 * k).store(out.y + at + k * out.pixel_step + channel);
-                else
-                  for (std::int64_t k = 0; k < count; ++k)
-                    finish(F16::load(scratch.line + 16 * k), n, at + k * out.pixel_step, channel, out);
+                if constexpr (std::is_same_v<T, float>)
+                  if (n >= 16 && plain(out.e)) {   // straight from the registers
+                    filter(line, count, out.y + at + channel, out.pixel_step);
+                    continue;
+                  }
+                filter(line, count, scratch.line, 16);
+                for (std::int64_t k = 0; k < count; ++k) finish(F16::load(scratch.line + 16 * k), n, at + k * out.pixel_step, channel, out);
               }
             });
 }
+
+/// Lines of outputs that a task should have at least: as many as its taps reach, or most of what it gathers would serve one line.
+template <class T> FOVEA_INLINE std::int64_t least_lines(const Patches<T>& a) { return ceil_div((a.r - 1) * a.tap_h + 1, a.step_h); }
 
 template <class T>
 void forward(const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& pro, const Epilogue<T>& e, void* workspace) {
@@ -213,7 +216,8 @@ void forward(const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<
   const Output<T> out{.y = y, .image_step = s.p() * s.q() * s.c, .row_step = s.q() * s.c, .pixel_step = s.c, .e = e};
   const DepthwiseCut cut = depthwise_cut(a);
   const std::int64_t tiles = stat_tiles(s.rows());   // a task has whole tiles, so that it can make their partials
-  const std::int64_t task_tiles = max_of(1, min_of(kTaskOutputs / (16 * cut.vectors * kStatRows), ceil_div(tiles * cut.blocks, kTasks)));
+  const std::int64_t task_tiles = max_of(ceil_div(least_lines(a) * a.q, kStatRows),
+                                         min_of(kTaskOutputs / (16 * cut.vectors * kStatRows), ceil_div(tiles * cut.blocks, kTasks)));
   parallel_for(ceil_div(tiles, task_tiles) * cut.blocks, [&](std::int64_t task) {
     const std::int64_t block = task % cut.blocks, m0 = task / cut.blocks * task_tiles * kStatRows,
                        m1 = min_of(s.rows(), m0 + task_tiles * kStatRows);
@@ -237,7 +241,8 @@ template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Con
   const DepthwiseCut all_phases = depthwise_cut(all_taps);
   const std::int64_t blocks = all_phases.blocks;
   const std::int64_t line_outputs = s.stride_h * s.w * ceil_div(s.c, blocks);
-  const std::int64_t per_image = ceil_div(lines, max_of(1, min_of(kTaskOutputs / line_outputs, ceil_div(s.n * lines * blocks, kTasks))));
+  const std::int64_t per_image = ceil_div(lines, max_of(ceil_div(least_lines(all_taps), s.stride_h),
+                                                        min_of(kTaskOutputs / line_outputs, ceil_div(s.n * lines * blocks, kTasks))));
   const std::int64_t task_lines = ceil_div(lines, per_image);
   // A task makes all phases of its lines: what of dy they share, and the lines of dx that they write in turn, stay in the cache.
   parallel_for(s.n * per_image * blocks, [&](std::int64_t task) {
@@ -259,7 +264,8 @@ template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Con
 /// Lines of y in one slice of the weight gradient.
 template <class T> FOVEA_INLINE std::int64_t slice_lines(const Patches<T>& a, const DepthwiseCut& cut) {
   const std::int64_t lines = a.images * a.p;
-  const std::int64_t few = max_of(1, min_of(kTaskOutputs / (16 * cut.vectors * max_of(1, a.q)), ceil_div(lines * cut.blocks, kTasks)));
+  const std::int64_t few =
+      max_of(least_lines(a), min_of(kTaskOutputs / (16 * cut.vectors * max_of(1, a.q)), ceil_div(lines * cut.blocks, kTasks)));
   return max_of(few, ceil_div(lines, kMaxSlices));
 }
 template <class T> FOVEA_INLINE std::int64_t slices(const Patches<T>& a, const DepthwiseCut& cut) {

@@ -32,8 +32,8 @@ struct Line {
   }
 };
 
-/// out[16 u ..] = sum over r, then t, of row[r][16 ((j + u) step + t)] * w[r, t], for u < U: one chain each.
-template <int S, int Step, int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, float* out) {
+/// out[u step ..] = sum over r, then t, of row[r][16 ((j + u) step + t)] * w[r, t], for u < U: one chain each.
+template <int S, int Step, int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, float* out, std::int64_t step) {
   F16 sum[U];
   for (std::int64_t r = l.r0; r < l.r1; ++r) {
     const float* x = l.row[r] + l.offset + 16 * Step * j;
@@ -49,10 +49,10 @@ template <int S, int Step, int U> FOVEA_INLINE void filter_some(const Line& l, s
     }
   }
 #pragma GCC unroll 8
-  for (int u = 0; u < U; ++u) sum[u].store(out + 16 * u);
+  for (int u = 0; u < U; ++u) sum[u].store(out + u * step);
 }
 /// Any S, step and tap.
-template <int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, float* out) {
+template <int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, float* out, std::int64_t step) {
   F16 sum[U];
   for (std::int64_t r = l.r0; r < l.r1; ++r)
     for (std::int64_t t = 0; t < l.s; ++t) {
@@ -62,17 +62,17 @@ template <int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, fl
       for (int u = 0; u < U; ++u) sum[u] = fma(F16::load(x + 16 * u * l.step), w, sum[u]);
     }
 #pragma GCC unroll 8
-  for (int u = 0; u < U; ++u) sum[u].store(out + 16 * u);
+  for (int u = 0; u < U; ++u) sum[u].store(out + u * step);
 }
 
-/// n outputs of a line to out (n, 16). S = 0: any.
-template <int S, int Step> void filter_line(const Line& l, std::int64_t n, float* out) {
+/// n outputs of a line, 16 floats each, `out_step` apart. S = 0: any.
+template <int S, int Step> void filter_line(const Line& l, std::int64_t n, float* out, std::int64_t out_step) {
   const auto some = [&]<int U>(std::int64_t j) __attribute__((always_inline)) {
     l.fetch<U, 1>(j);
     if constexpr (S == 0)
-      filter_some<U>(l, j, out + 16 * j);
+      filter_some<U>(l, j, out + j * out_step, out_step);
     else
-      filter_some<S, Step, U>(l, j, out + 16 * j);
+      filter_some<S, Step, U>(l, j, out + j * out_step, out_step);
   };
   std::int64_t j = 0;
   if constexpr (kSlide == 8 && S > 2)   // 7, 14, 28: nothing is left over
@@ -83,7 +83,7 @@ template <int S, int Step> void filter_line(const Line& l, std::int64_t n, float
   if (j < n) some.template operator()<1>(j);
 }
 
-using FilterLine = void (*)(const Line&, std::int64_t, float*);
+using FilterLine = void (*)(const Line&, std::int64_t, float*, std::int64_t);
 FOVEA_INLINE FilterLine filter_line_for(std::int64_t s, std::int64_t step, std::int64_t tap) {
   if (tap == 1 && step == 1) {
     if (s == 1) return filter_line<1, 1>;

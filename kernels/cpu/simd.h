@@ -128,6 +128,13 @@ struct F16 {
   }
   /// The first n < 16 elements; the other lanes are `fill`. Reads nothing past p[n - 1].
   template <class T> FOVEA_INLINE static F16 load_first(const T* p, std::int64_t n, float fill = 0.f) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == sizeof(float)) {   // float: one masked load
+      F16 r(fill);
+      r.v[0] = (Native)_mm512_mask_loadu_ps((__m512)r.v[0], __mmask16((1u << n) - 1), p);
+      return r;
+    }
+#endif
     float lanes[16];
     for (int i = 0; i < 16; ++i) lanes[i] = i < n ? float(p[i]) : fill;
     return load(lanes);
@@ -160,6 +167,9 @@ struct F16 {
   }
   /// Writes nothing past p[n - 1].
   template <class T> FOVEA_INLINE void store_first(T* p, std::int64_t n) const {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == sizeof(float)) return _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v[0]);
+#endif
     T lanes[16];
     store(lanes);
     for (int i = 0; i < 16; ++i)
