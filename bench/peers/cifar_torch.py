@@ -92,8 +92,11 @@ def main():
     val_images, val_labels = images[chosen], labels[chosen]
     images, labels = images[~chosen], labels[~chosen]
     test_images, test_labels = read_folder(o.path / "test")
-    pixels = images.reshape(-1, 3).double() / 255
-    mean, std = pixels.mean(0).float(), pixels.std(0).float()
+    counts = torch.stack([torch.bincount(images[..., c].flatten(), minlength=256) for c in range(3)]).double()
+    levels = torch.arange(256).double() / 255
+    mean = counts @ levels / counts.sum(1)
+    std = (counts @ levels**2 / counts.sum(1) - mean**2).sqrt().float()
+    mean = mean.float()
 
     def normalise(x):
         """(B, 32, 32, 3) bytes -> (B, 3, 32, 32) float32 whose memory is channels last."""

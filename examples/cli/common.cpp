@@ -58,7 +58,7 @@ std::string data_text(const vision::DataSplits& data) {
     one_size = one_size && common && (!size || *size == *common);
     size = common;
   }
-  std::string text = parts.empty() ? "no" : parts[0];
+  std::string text = parts[0];
   for (std::size_t i = 1; i < parts.size(); ++i) text += (i + 1 < parts.size() ? ", " : " and ") + parts[i];
   return text + " pictures of " + (one_size && size ? fmt::format("{} x {} pixels", size->height, size->width) : "several sizes");
 }
@@ -103,6 +103,7 @@ vision::DataSplits load_data(const DataRequest& r, std::FILE* talk) {
     const vision::ChannelStatistics s = how == "measured" ? vision::measure(data.train, r.data_dir) : vision::published_statistics(how);
     data.mean = s.mean, data.std = s.std;
   }
+  if (data.train.size() + data.validation.size() + data.test.size() == 0) return data;   // the caller says what was wanted
   fmt::print(
       talk, "data {}: {}, {} classes, {}\n", data.name, data_text(data),
       std::max({data.train.classes(), data.validation.classes(), data.test.classes()}),
