@@ -4,8 +4,9 @@
 #include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 
+#include "autograd/activation.h"
 #include "autograd/conv.h"
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/gradcheck.h"
 #include "autograd/linear.h"
 #include "autograd/loss.h"
@@ -14,6 +15,7 @@
 #include "autograd/shape_ops.h"
 #include "autograd/variable.h"
 
+#include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/conv_norm_act.h"
@@ -22,7 +24,6 @@
 #include "nn/linear.h"
 #include "nn/module.h"
 #include "nn/pooling.h"
-#include "nn/relu.h"
 #include "nn/sequential.h"
 #include "nn/state.h"
 

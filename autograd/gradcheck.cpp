@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 
 namespace fovea {
 

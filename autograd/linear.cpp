@@ -1,5 +1,8 @@
 #include "autograd/linear.h"
 
+#include <span>
+#include <vector>
+
 #include "autograd/helpers.h"
 #include "kernels/gemm.h"
 #include "kernels/reduce.h"
@@ -7,12 +10,17 @@
 namespace fovea {
 
 Variable linear(const Variable& x, const Variable& w, const Variable& b) {
-  require(x.rank() == 2, "linear: expected x of shape (rows, in), got ", x.shape());
-  require(w.rank() == 2 && w.dim(1) == x.dim(1), "linear: expected w of shape (out, ", x.dim(1), "), got ", w.shape());
-  const std::int64_t rows = x.dim(0), in = x.dim(1), out = w.dim(0);
+  require(x.rank() >= 1, "linear: expected x of shape (..., in), got ", x.shape());
+  require(w.rank() == 2 && w.dim(1) == x.dim(-1), "linear: expected w of shape (out, ", x.dim(-1), "), got ", w.shape());
+  const std::int64_t in = x.dim(-1), out = w.dim(0);
+  std::vector<std::int64_t> extents(x.shape().dims().begin(), x.shape().dims().end());
+  extents.back() = out;
+  const Shape to{std::span<const std::int64_t>(extents)};
+  std::int64_t rows = 1;   // all axes but the last are one: rows are adjacent
+  for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.dim(i);
   if (b.defined()) detail::require_channels("linear", "b", b.shape(), b.dtype(), out, x.dtype());
   const Tensor weight = detail::parameter_as("linear", w, x.value());
-  Tensor y = Tensor::empty({rows, out}, x.dtype(), x.device());
+  Tensor y = Tensor::empty(to, x.dtype(), x.device());
   on_backend("linear", y, [&]<class T>(auto be) {   // y (rows, out) = x (rows, in) w^T + b
     const kernels::GemmShape s{.m = rows, .n = out, .k = in, .transpose_b = true};
     const Workspace workspace(kernels::gemm_workspace_bytes<T>(be, s));

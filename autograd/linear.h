@@ -1,11 +1,11 @@
-// linear.h: y = x w^T + b.
+// linear.h: y = x w^T + b, over the last axis.
 #pragma once
 
 #include "autograd/variable.h"
 
 namespace fovea {
 
-/// x (rows, in), w (out, in), b (out) or undefined -> (rows, out). w and b are float32 parameters for float32 and bfloat16 x.
+/// x (..., in) of any rank, w (out, in), b (out) or undefined -> (..., out). w and b are float32 parameters for float32 and bfloat16 x.
 Variable linear(const Variable& x, const Variable& w, const Variable& b);
 
 }   // namespace fovea

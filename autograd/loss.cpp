@@ -1,47 +1,140 @@
 #include "autograd/loss.h"
 
 #include "autograd/helpers.h"
+#include "kernels/binary_cross_entropy.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/reduce.h"
 
 namespace fovea {
+namespace {
 
-Variable cross_entropy(const Variable& x, const Tensor& labels, const CrossEntropyOptions& o) {
-  require(x.rank() == 2 && x.dim(0) > 0 && x.dim(1) > 0, "cross_entropy: expected x of shape (rows, classes), got ", x.shape());
-  require(labels.shape() == Shape{x.dim(0)} && labels.dtype() == DType::i64, "cross_entropy: expected int64 labels of shape ",
-          Shape{x.dim(0)}, ", got ", name_of(labels.dtype()), " ", labels.shape());
-  require(o.label_smoothing >= 0 && o.label_smoothing < 1, "cross_entropy: expected label smoothing in [0, 1), got ", o.label_smoothing);
-  const kernels::RowShape s{.rows = x.dim(0), .cols = x.dim(1)};
-  for (std::int64_t r = 0; r < s.rows; ++r) {
-    const std::int64_t label = labels.data<std::int64_t>()[r];
-    require(label >= 0 && label < s.cols, "cross_entropy: expected labels in 0..", s.cols - 1, ", got ", label, " in row ", r);
-  }
-  Tensor rows = Tensor::empty({s.rows}, acc_dtype(x.dtype()), x.device());
-  Tensor loss = Tensor::empty({}, rows.dtype(), x.device());
-  on_backend("cross_entropy", x.value(), [&]<class T>(auto be) {
-    using A = kernels::acc_t<T>;
-    kernels::cross_entropy_forward(be, x.value().data<T>(), labels.data<std::int64_t>(), static_cast<A>(o.label_smoothing), rows.data<A>(),
-                                   s);
-    const kernels::RowShape one{.rows = 1, .cols = s.rows};
-    const Workspace workspace(kernels::reduce_workspace_bytes<A>(be, one));
-    kernels::sum_cols(be, rows.data<A>(), A(1) / static_cast<A>(s.rows), loss.data<A>(), one, false, workspace.data());
-  });
-  return record("cross_entropy", loss, {x}, [x = x.value(), labels, s, smoothing = o.label_smoothing](Tensor dy, Grads& g) {
-    Tensor dx = g.target(0);
-    const Tensor dloss = Tensor::full({s.rows}, dy.item() / static_cast<double>(s.rows), dy.dtype(), dy.device());
-    on_backend("cross_entropy", x, [&]<class T>(auto be) {
-      using A = kernels::acc_t<T>;
-      kernels::cross_entropy_backward(be, x.data<T>(), labels.data<std::int64_t>(), static_cast<A>(smoothing), dloss.data<A>(),
-                                      dx.data<T>(), s, g.accumulate(0));
-    });
-  });
+using kernels::RowShape;
+
+/// Weights in the accumulator's dtype on x's device, or undefined.
+Tensor checked_weights(const char* op, const char* what, const Tensor& weights, std::int64_t count, const Variable& x) {
+  if (!weights.defined()) return {};
+  require(weights.shape() == Shape{count} && weights.dtype() != DType::i64, op, ": expected floating-point ", what, " of shape ",
+          Shape{count}, ", got ", name_of(weights.dtype()), " ", weights.shape());
+  const std::vector<double> values = weights.to_vector<double>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    require(values[i] >= 0 && values[i] <= 1e30, op, ": expected ", what, " >= 0, got ", values[i], " at ", i);
+  return weights.to(acc_dtype(x.dtype())).to(x.device());
 }
 
-Tensor softmax(const Tensor& x) {
-  require(x.rank() == 2, "softmax: expected x of shape (rows, classes), got ", x.shape());
-  Tensor y = Tensor::empty_like(x);
-  on_backend("softmax", x, [&]<class T>(auto be) { kernels::softmax(be, x.data<T>(), y.data<T>(), {.rows = x.dim(0), .cols = x.dim(1)}); });
-  return y;
+/// The kernel found something outside [0, 1] in this row: say what.
+[[noreturn]] void refuse_row(const char* op, const char* what, const Tensor& targets, std::int64_t row, std::int64_t cols) {
+  const std::vector<double> values = targets.to_vector<double>();
+  for (std::int64_t j = 0; j < cols; ++j) {
+    const double v = values[static_cast<std::size_t>(row * cols + j)];
+    require(v >= 0 && v <= 1, op, ": expected ", what, " in [0, 1], got ", v, " in row ", row, ", column ", j);
+  }
+  throw ShapeError(detail::join(op, ": expected ", what, " in [0, 1], got others in row ", row));
+}
+
+/// factor * the sum of all elements, a scalar.
+Tensor reduced(const Tensor& losses, double factor) {
+  Tensor loss = Tensor::empty({}, losses.dtype(), losses.device());
+  on_backend("loss", losses, [&]<class A>(auto be) {
+    const RowShape one{.rows = 1, .cols = losses.elements()};
+    const Workspace workspace(kernels::reduce_workspace_bytes<A>(be, one));
+    kernels::sum_cols(be, losses.data<A>(), static_cast<kernels::acc_t<A>>(factor), loss.data<kernels::acc_t<A>>(), one, false,
+                      workspace.data());
+  });
+  return loss;
+}
+
+/// What the tensors of a target are to the kernel.
+template <class T>
+kernels::CrossEntropyTarget<T> kernel_target(const Tensor& targets, const Tensor& class_weights, double label_smoothing) {
+  using A = kernels::acc_t<T>;
+  const bool hard = targets.dtype() == DType::i64;
+  return {.labels = hard ? targets.data<std::int64_t>() : nullptr,
+          .probabilities = hard ? nullptr : targets.data<A>(),
+          .class_weights = detail::data_or_null<A>(class_weights),
+          .smoothing = static_cast<A>(label_smoothing)};
+}
+
+}   // namespace
+
+Variable cross_entropy(const Variable& x, const Tensor& targets, const CrossEntropyOptions& o) {
+  constexpr const char* kOp = "cross_entropy";
+  require(x.rank() == 2 && x.dim(0) > 0 && x.dim(1) > 0, kOp, ": expected x of shape (rows, classes), got ", x.shape());
+  const RowShape s{.rows = x.dim(0), .cols = x.dim(1)};
+  const bool hard = targets.dtype() == DType::i64;
+  require(targets.shape() == (hard ? Shape{s.rows} : x.shape()), kOp, ": expected int64 labels of shape ", Shape{s.rows},
+          " or floating-point probabilities of shape ", x.shape(), ", got ", name_of(targets.dtype()), " ", targets.shape());
+  require(o.label_smoothing >= 0 && o.label_smoothing < 1, kOp, ": expected label smoothing in [0, 1), got ", o.label_smoothing);
+  const Tensor weights = checked_weights(kOp, "class weights", o.class_weights, s.cols, x);
+  const Tensor t = hard ? targets : targets.to(acc_dtype(x.dtype())).to(x.device());
+
+  double denominator = o.reduction == Reduction::mean ? static_cast<double>(s.rows) : 1;
+  if (hard) {
+    const std::vector<double> w = weights.defined() ? weights.to_vector<double>() : std::vector<double>();
+    double total = 0;
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      const std::int64_t label = t.data<std::int64_t>()[r];
+      require(label >= 0 && label < s.cols, kOp, ": expected labels in 0..", s.cols - 1, ", got ", label, " in row ", r);
+      if (weights.defined()) total += w[static_cast<std::size_t>(label)];
+    }
+    if (weights.defined() && o.reduction == Reduction::mean) {
+      require(total > 0, kOp, ": expected a label whose class weight is not 0, got none in ", s.rows, " rows: their mean has no weight");
+      denominator = total;
+    }
+  }
+
+  Tensor rows = Tensor::empty({s.rows}, acc_dtype(x.dtype()), x.device());
+  Tensor kept = Tensor::empty({s.rows, 3}, rows.dtype(), x.device());
+  on_backend(kOp, x.value(), [&]<class T>(auto be) {
+    using A = kernels::acc_t<T>;
+    kernels::cross_entropy_forward(be, x.value().data<T>(), kernel_target<T>(t, weights, o.label_smoothing), rows.data<A>(), kept.data<A>(),
+                                   s);
+    for (std::int64_t r = 0; r < s.rows && !hard; ++r)
+      if (kept.data<A>()[3 * r + 2] < 0) refuse_row(kOp, "probabilities", t, r, s.cols);
+  });
+  const bool none = o.reduction == Reduction::none;
+  return record(kOp, none ? rows : reduced(rows, 1 / denominator), {x},
+                [x = Saved(x), t, weights, kept, s, none, denominator, smoothing = o.label_smoothing](Tensor dy, Grads& g) {
+                  const Tensor dloss = none ? dy : Tensor::full({s.rows}, dy.item() / denominator, dy.dtype(), dy.device()),
+                               in = x.tensor();
+                  Tensor dx = g.target(0);
+                  on_backend(kOp, in, [&]<class T>(auto be) {
+                    using A = kernels::acc_t<T>;
+                    kernels::cross_entropy_backward(be, in.data<T>(), kernel_target<T>(t, weights, smoothing), kept.data<A>(),
+                                                    dloss.data<A>(), dx.data<T>(), s, g.accumulate(0));
+                  });
+                });
+}
+
+Variable binary_cross_entropy(const Variable& x, const Tensor& targets, const BinaryCrossEntropyOptions& o) {
+  constexpr const char* kOp = "binary_cross_entropy";
+  require(x.rank() >= 1 && x.shape().elements() > 0, kOp, ": expected x of shape (..., classes), got ", x.shape());
+  require(targets.shape() == x.shape() && targets.dtype() != DType::i64, kOp, ": expected floating-point targets of shape ", x.shape(),
+          ", got ", name_of(targets.dtype()), " ", targets.shape());
+  const RowShape s{.rows = x.shape().elements() / x.dim(-1), .cols = x.dim(-1)};
+  const Tensor weights = checked_weights(kOp, "positive weights", o.positive_weights, s.cols, x);
+  const Tensor t = targets.to(acc_dtype(x.dtype())).to(x.device());
+  const bool none = o.reduction == Reduction::none;
+
+  Tensor rows = Tensor::empty({s.rows}, acc_dtype(x.dtype()), x.device());
+  Tensor losses = none ? Tensor::empty(x.shape(), rows.dtype(), x.device()) : Tensor();
+  on_backend(kOp, x.value(), [&]<class T>(auto be) {
+    using A = kernels::acc_t<T>;
+    kernels::binary_cross_entropy_forward(be, x.value().data<T>(), t.data<A>(), detail::data_or_null<A>(weights),
+                                          losses.defined() ? losses.data<A>() : nullptr, rows.data<A>(), s);
+    for (std::int64_t r = 0; r < s.rows; ++r)
+      if (rows.data<A>()[r] < 0) refuse_row(kOp, "targets", t, r, s.cols);
+  });
+  const double factor = o.reduction == Reduction::mean ? 1 / static_cast<double>(x.shape().elements()) : 1;
+  return record(kOp, none ? losses : reduced(rows, factor), {x}, [x = Saved(x), t, weights, s, none, factor](Tensor dy, Grads& g) {
+    const Tensor in = x.tensor();
+    Tensor dx = g.target(0);
+    on_backend(kOp, in, [&]<class T>(auto be) {
+      using A = kernels::acc_t<T>;
+      const A scale = none ? A(1) : static_cast<A>(factor * dy.item());
+      kernels::binary_cross_entropy_backward(be, in.data<T>(), t.data<A>(), detail::data_or_null<A>(weights), none ? dy.data<A>() : nullptr,
+                                             scale, dx.data<T>(), s, g.accumulate(0));
+    });
+  });
 }
 
 }   // namespace fovea

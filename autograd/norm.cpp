@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "autograd/helpers.h"
+#include "autograd/recompute.h"
 #include "kernels/batch_norm.h"
 
 namespace fovea {
@@ -50,6 +51,8 @@ template <class A> Affine fold(const BatchNormConfig& norm, const Tensor& mean, 
 
 /// r = (1 - momentum) r + momentum * batch; the variance as an unbiased estimate, rows / (rows - 1) times the batch's.
 template <class A> void update_running(const BatchNormConfig& norm, const Tensor& mean, const Tensor& variance, std::int64_t rows) {
+  if (replaying()) return;   // the first run has done it
+
   Tensor running_mean = norm.running_mean, running_var = norm.running_var;   // shares the buffers
   A *rm = running_mean.data<A>(), *rv = running_var.data<A>();
   const double unbias = double(rows) / double(rows - 1);

@@ -1,12 +1,10 @@
 // norm.h: batch normalisation, alone and fused behind a convolution.
 #pragma once
 
+#include "autograd/activation.h"
 #include "autograd/conv.h"
-#include "kernels/activation.h"
 
 namespace fovea {
-
-using kernels::Activation;
 
 /// What a batch norm has besides its input: gamma, beta (C) with gradients, and the running statistics it updates.
 struct BatchNormConfig {

@@ -144,6 +144,8 @@ Variable record(const char* op, std::shared_ptr<const Activated> y, std::vector<
 
 NoGrad::NoGrad() : previous_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = previous_; }
+WithGrad::WithGrad() : previous_(std::exchange(recording, true)) {}
+WithGrad::~WithGrad() { recording = previous_; }
 bool grad_enabled() { return recording; }
 
 }   // namespace fovea

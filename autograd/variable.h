@@ -1,6 +1,6 @@
 // variable.h: a value that remembers where it came from, and the engine that walks back.
 //
-//   Variable y = softmax(linear(x, w, b));  Variable loss = cross_entropy(y, labels);  loss.backward();  w.grad();
+//   Variable logits = linear(x, w, b);  Variable loss = cross_entropy(logits, labels);  loss.backward();  w.grad();
 //
 // An op computes y from Tensors and calls record() with a function that turns dL/dy into dL/d(input i). The engine calls
 // those functions from the last recorded to the first and frees what each one kept as soon as it has run. First-order only.
@@ -106,6 +106,17 @@ class NoGrad {
   ~NoGrad();
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool previous_;
+};
+/// The opposite, within a NoGrad.
+class WithGrad {
+ public:
+  WithGrad();
+  ~WithGrad();
+  WithGrad(const WithGrad&) = delete;
+  WithGrad& operator=(const WithGrad&) = delete;
 
  private:
   bool previous_;

@@ -13,7 +13,7 @@
 #include "vision/training/evaluate.h"
 
 using namespace fovea;
-using kernels::Activation::relu, nn::BatchNorm2d, nn::Conv2d;
+using nn::BatchNorm2d, nn::Conv2d;
 
 /// y = relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)): He et al. 2016, Fig. 5 left. shortcut: x, or a 1x1 convolution where shapes differ.
 struct Block : nn::Module {
@@ -30,8 +30,8 @@ struct Block : nn::Module {
   BatchNorm2d* bn3 = o.in == o.out ? nullptr : &add<BatchNorm2d>("bn3", {.channels = o.out});
   Variable forward(const Variable& x) override {
     const Variable shortcut = conv3 ? conv_norm_act(x, *conv3, *bn3) : x;
-    const Variable y = conv_norm_act(x, conv1, bn1, {.activation = relu});
-    return conv_norm_act(y, conv2, bn2, {.activation = relu, .residual = &shortcut});
+    const Variable y = conv_norm_act(x, conv1, bn1, {.activation = Activation::relu});
+    return conv_norm_act(y, conv2, bn2, {.activation = Activation::relu, .residual = &shortcut});
   }
 };
 
@@ -44,7 +44,7 @@ struct Network : nn::Module {
   nn::Linear& classifier = add<nn::Linear>("classifier", {.in = 64, .out = 10});
 
   Variable forward(const Variable& x) override {                                   // (N, 28, 28, 1)
-    const Variable y = block1(conv_norm_act(x, stem, bn, {.activation = relu}));   // (N, 14, 14, 16)
+    const Variable y = block1(conv_norm_act(x, stem, bn, {.activation = Activation::relu}));   // (N, 14, 14, 16)
     return classifier(global_avg_pool(block3(block2(y))));                         // (N, 7, 7, 32), (N, 4, 4, 64), (N, 64), (N, 10)
   }
 };
@@ -62,7 +62,8 @@ int main(int argc, char** argv) try {
   const optim::Schedule lr = optim::one_cycle({.max_lr = 0.2, .steps = epochs * steps, .pct_start = 0.25});
   for (std::int64_t epoch = 0, step = 0; epoch < epochs; ++epoch) {
     vision::Batches batches(data.train, vision::epoch_order(data.train.size(), {}, epoch), normalize,
-                            {.batch = batch_size, .drop_last = true, .augment = {.shift = 2}}, {}, epoch);
+                            {.batch = batch_size, .drop_last = true, .augment = {.crop = vision::Crop::random, .crop_padding = 2}}, {},
+                            epoch);
     network.train();
     for (const vision::Batch& batch : batches) {
       sgd.set_lr(lr(step++));

@@ -5,6 +5,7 @@
 #include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/map.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/statistics.h"
 
 namespace fovea::kernels {
@@ -31,7 +32,7 @@ std::size_t workspace_bytes(ChannelShape s) {
 }
 
 template <class T> void partials_of(const T* x, float* partials, ChannelShape s) {
-  constexpr std::int64_t kBlock = 128;   // channels of a task: 48 KB of float a tile
+  constexpr std::int64_t kBlock = 512;   // channels of a task: whole rows, as they lie in memory
   const std::int64_t across = ceil_div(s.channels, kBlock);
   const std::int64_t tiles_per_task = max(1, kGrain / (kStatRows * min(s.channels, kBlock)));
   parallel_for(ceil_div(stat_tiles(s.rows), tiles_per_task) * across, [&](std::int64_t task) {
@@ -67,27 +68,39 @@ template <class T> FOVEA_INLINE F16 behind_activation(const BatchNormGradient<T>
   return activate_gradient(a.activation, z, dy);
 }
 
+constexpr std::int64_t kRowsAhead = 8;   // of the first pass, to ask for in advance
+
 /// The first pass: partials (tiles, 2, channels) of sum g and sum g (x - mean).
 template <class T> void gradient_sums(const BatchNormGradient<T>& a, const ColumnTiles& cut, float* partials) {
   const std::int64_t channels = cut.columns;
   cut.parallel([&](std::int64_t tile, std::int64_t row, std::int64_t rows, std::int64_t channel, std::int64_t count) {
     float* out = partials + tile * 2 * channels;
-    for_lane_blocks(count, [&]<int Blocks>(std::int64_t column, std::int64_t lanes) FOVEA_LANES_INLINE {
+    const auto columns = [&]<int Blocks>(std::int64_t column, std::int64_t lanes) FOVEA_LANES_INLINE {
       const std::int64_t c = channel + column;
       F16 mean[Blocks], sum_g[Blocks], sum_gx[Blocks];
       for (int b = 0; b < Blocks; ++b) mean[b] = load(a.mean + c + 16 * b, lanes);
-      for (std::int64_t r = row; r < row + rows; ++r)
+      for (std::int64_t r = row; r < row + rows; ++r) {
+        for (int b = 0; b < Blocks && r + kRowsAhead < row + rows; ++b) {   // the hardware does not foresee such short pieces of rows
+          const std::int64_t ahead = (r + kRowsAhead) * channels + c + 16 * b;
+          __builtin_prefetch(a.x + ahead);
+          __builtin_prefetch(a.dy + ahead);
+        }
         for (int b = 0; b < Blocks; ++b) {
           const std::int64_t i = r * channels + c + 16 * b;
           const F16 g = behind_activation(a, i, c + 16 * b, lanes);
           sum_g[b] = sum_g[b] + g;
           sum_gx[b] = fma(g, load(a.x + i, lanes) - mean[b], sum_gx[b]);
         }
+      }
       for (int b = 0; b < Blocks; ++b) {
         store(out + c + 16 * b, lanes, sum_g[b]);
         store(out + channels + c + 16 * b, lanes, sum_gx[b]);
       }
-    });
+    };
+    std::int64_t column = 0;   // four chains of additions at a time, then one
+    for (; column + 64 <= count; column += 64) columns.template operator()<4>(column, 16);
+    for_lanes(count - column,
+              [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE { columns.template operator()<1>(column + i, lanes); });
   });
 }
 

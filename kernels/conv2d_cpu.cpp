@@ -1,5 +1,6 @@
 // conv2d_cpu.cpp: convolution on the CPU as implicit GEMM (cpu/implicit_gemm.h, cpu/weight_gradient.h). This file says
-// which patches and which weights each of the three products multiplies.
+// which patches and which weights each of the three products multiplies. A filter a channel is no matrix product: depthwise
+// convolution has kernels of its own (conv2d_depthwise_cpu.cpp), which the public functions below choose by shape.
 //
 // Order of each sum, which fixes its bits:
 //   forward          one chain over (r, s, c)
@@ -7,7 +8,8 @@
 //   weight gradient  pixels in order, in slices of slice_plan(); the slices' sums in order
 #include "kernels/conv2d.h"
 
-#include "kernels/cpu/implicit_gemm.h"
+#include "kernels/conv2d_depthwise.h"
+#include "kernels/cpu/conv2d_patches.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/weight_gradient.h"
 
@@ -29,28 +31,6 @@ namespace {
 
 constexpr std::int64_t kPackedFloats = 4 << 20;   // packed weights of several groups, at most (or one group's): 16 MB
 
-template <class T> Patches<T> forward_patches(const T* x, const Conv2dShape& s, const Prologue<T>& pro) {
-  return {.x = x,
-          .h = s.h,
-          .w = s.w,
-          .c = s.c / s.groups,
-          .pixel = s.c,
-          .images = s.n,
-          .p = s.p(),
-          .q = s.q(),
-          .step_h = s.stride_h,
-          .step_w = s.stride_w,
-          .h0 = -s.pad_h,
-          .w0 = -s.pad_w,
-          .tap_h = s.dilation_h,
-          .tap_w = s.dilation_w,
-          .r = s.r,
-          .s = s.s,
-          .scale = pro.scale,
-          .shift = pro.shift,
-          .activation = pro.activation};
-}
-
 FOVEA_INLINE std::int64_t wave(const Conv2dShape& s, std::int64_t taps, std::int64_t n) {
   return max_of(1, min_of(s.groups, kPackedFloats / max_of(1, packed_floats(taps, n))));
 }
@@ -64,27 +44,7 @@ void forward(const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<
   multiply(forward_patches(x, s, pro), weights, out, groups, wave(s, s.taps(), kg), static_cast<float*>(workspace));
 }
 
-/// Along one axis, the taps that reach input pixels = phase (mod stride): r = last, last - step, ... (count of them), which
-/// see the outputs p = i + first, i + first + reach, ... for the i-th such pixel.
-struct PhaseTaps {
-  std::int64_t count, last, step, first, reach;
-};
-FOVEA_INLINE PhaseTaps phase_taps(std::int64_t phase, std::int64_t kernel, std::int64_t stride, std::int64_t pad, std::int64_t dilation) {
-  PhaseTaps t{.count = 0, .last = 0, .step = 0, .first = 0, .reach = 1};
-  std::int64_t next = -1;   // the second largest
-  for (std::int64_t r = kernel - 1; r >= 0; --r) {
-    if ((phase + pad - r * dilation) % stride != 0) continue;
-    if (t.count == 0) t.last = r;
-    if (t.count == 1) next = r;
-    ++t.count;
-  }
-  if (t.count > 0) t.first = (phase + pad - t.last * dilation) / stride;
-  if (t.count > 1) t.step = t.last - next, t.reach = t.step * dilation / stride;
-  return t;
-}
-
-/// dx is a convolution of dy with the taps in reverse order. With a stride, the input pixels of each phase (row and column
-/// modulo the stride) see a subset of the taps of their own: one stride-1 convolution each. Phases without a tap are 0.
+/// One product for each phase (cpu/conv2d_patches.h). Phases without a tap are 0.
 template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void* workspace) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   const bool gaps = s.stride_h > s.r || s.stride_w > s.s || s.dilation_h > 1 || s.dilation_w > 1;   // some phase may be without a tap
@@ -94,36 +54,16 @@ template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Con
         s.n, [&](std::int64_t i) { __builtin_memset(static_cast<void*>(dx + i * image), 0, static_cast<std::size_t>(image) * sizeof(T)); });
   for (std::int64_t a = 0; a < min_of(s.stride_h, s.h); ++a)
     for (std::int64_t b = 0; b < min_of(s.stride_w, s.w); ++b) {
-      const PhaseTaps th = phase_taps(a, s.r, s.stride_h, s.pad_h, s.dilation_h),
-                      tw = phase_taps(b, s.s, s.stride_w, s.pad_w, s.dilation_w);
-      if (th.count == 0 || tw.count == 0) continue;
-      const Patches<T> patches{.x = dy,
-                               .h = s.p(),
-                               .w = s.q(),
-                               .c = kg,
-                               .pixel = s.k,
-                               .images = s.n,
-                               .p = ceil_div(s.h - a, s.stride_h),
-                               .q = ceil_div(s.w - b, s.stride_w),
-                               .h0 = th.first,
-                               .w0 = tw.first,
-                               .tap_h = th.reach,
-                               .tap_w = tw.reach,
-                               .r = th.count,
-                               .s = tw.count};
-      const Weights<T> weights{.w = w + (th.last * s.s + tw.last) * cg,
+      const Phase<T> phase = input_gradient_phase(dy, dx, s, a, b, accumulate);
+      if (phase.rows.count == 0 || phase.columns.count == 0) continue;
+      const Weights<T> weights{.w = w + (phase.rows.last * s.s + phase.columns.last) * cg,
                                .n = cg,
                                .step_n = 1,
                                .step_c = s.taps(),
-                               .step_r = -th.step * s.s * cg,
-                               .step_s = -tw.step * cg};
-      const Output<T> out{.y = dx + (a * s.w + b) * s.c,
-                          .image_step = s.h * s.w * s.c,
-                          .row_step = s.stride_h * s.w * s.c,
-                          .pixel_step = s.stride_w * s.c,
-                          .e = {.accumulate = accumulate}};
+                               .step_r = -phase.rows.step * s.s * cg,
+                               .step_s = -phase.columns.step * cg};
       const Repeat groups{.count = s.groups, .x = kg, .w = kg * s.taps(), .y = cg};
-      multiply(patches, weights, out, groups, wave(s, s.r * s.s * kg, cg), static_cast<float*>(workspace));
+      multiply(phase.patches, weights, phase.out, groups, wave(s, s.r * s.s * kg, cg), static_cast<float*>(workspace));
     }
 }
 
@@ -150,6 +90,7 @@ FOVEA_INLINE const Conv2dFunctions<bfloat16>& functions(const bfloat16*) { retur
 
 template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s, ConvProduct product) {
   using namespace FOVEA_ISA;
+  if (is_depthwise(s)) return depthwise_workspace_bytes(s, product);
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   std::int64_t floats = 0;
   if (product == ConvProduct::forward) floats = wave(s, s.taps(), kg) * packed_floats(s.taps(), kg);
@@ -164,14 +105,17 @@ template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s,
 template <class T>
 void conv2d_forward(Cpu, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& pro, const Epilogue<T>& e,
                     void* workspace) {
+  if (is_depthwise(s)) return depthwise_forward(x, w, y, s, pro, e, workspace);
   functions(x).forward(x, w, y, s, pro, e, workspace);
 }
 template <class T> void conv2d_input_gradient(Cpu, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void* workspace) {
+  if (is_depthwise(s)) return depthwise_input_gradient(dy, w, dx, s, accumulate, workspace);
   functions(dy).input_gradient(dy, w, dx, s, accumulate, workspace);
 }
 template <class T>
 void conv2d_weight_gradient(Cpu, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, const Prologue<T>& pro, bool accumulate,
                             void* workspace) {
+  if (is_depthwise(s)) return depthwise_weight_gradient(x, dy, dw, s, pro, accumulate, workspace);
   functions(x).weight_gradient(x, dy, dw, s, pro, accumulate, workspace);
 }
 

@@ -1,4 +1,8 @@
-// cross_entropy.h: softmax cross-entropy with label smoothing. Szegedy et al. 2016 (arXiv:1512.00567), section 7.
+// cross_entropy.h: softmax cross-entropy with hard labels or a distribution over classes, label smoothing and class weights. Smoothing:
+// Szegedy et al. 2016 (arXiv:1512.00567), section 7; the gradient p - t: Bridle 1990.
+//
+// Forward reads the logits (and the soft targets) once, 4 or 8 B a logit; backward once more, and writes dx. Between them 12 B a row are
+// kept instead of the probabilities.
 #pragma once
 
 #include "kernels/backend.h"
@@ -6,22 +10,29 @@
 
 namespace fovea::kernels {
 
-/// loss[r] = -sum_j t_j log softmax(x[r])_j with t = (1 - smoothing) * onehot(labels[r]) + smoothing / cols.
-/// x (rows, cols); labels (rows) in 0..cols-1, checked by the caller; loss (rows).
-template <class T>
-void cross_entropy_forward(Reference, const T* x, const std::int64_t* labels, acc_t<T> smoothing, acc_t<T>* loss, RowShape s);
-template <class T> void cross_entropy_forward(Cpu, const T* x, const std::int64_t* labels, acc_t<T> smoothing, acc_t<T>* loss, RowShape s);
+/// The target v (rows, cols) of each row: v_j = w_j ((1 - smoothing) t_j + smoothing / cols), with t = onehot(label) or a row of
+/// probabilities. Exactly one of labels and probabilities is given.
+template <class T> struct CrossEntropyTarget {
+  const std::int64_t* labels = nullptr;      // (rows) in 0..cols-1, checked by the caller
+  const acc_t<T>* probabilities = nullptr;   // (rows, cols) in [0, 1]; they need not sum to 1
+  const acc_t<T>* class_weights = nullptr;   // w (cols), each >= 0; null: all 1
+  acc_t<T> smoothing = 0;                    // in [0, 1)
+};
 
-/// dx[r,j] = dloss[r] * (softmax(x[r])_j - t_j). Softmax is computed again from x: one exp costs less than keeping it.
+/// With the row's max = max_j x_j, z = sum_j exp(x_j - max) and V = sum_j v_j:
+///   loss[r] = -sum_j v_j log softmax(x[r])_j = V log z - sum_j v_j (x_j - max).
+/// A class with v_j = 0 adds nothing, even if x_j = -inf. loss (rows). kept (rows, 3) gets max, z and V for the backward pass; V is -1
+/// in a row with a probability outside [0, 1] or NaN: so the check of soft targets costs no pass of its own.
 template <class T>
-void cross_entropy_backward(Reference, const T* x, const std::int64_t* labels, acc_t<T> smoothing, const acc_t<T>* dloss, T* dx, RowShape s,
-                            bool accumulate);
-template <class T>
-void cross_entropy_backward(Cpu, const T* x, const std::int64_t* labels, acc_t<T> smoothing, const acc_t<T>* dloss, T* dx, RowShape s,
-                            bool accumulate);
+void cross_entropy_forward(Reference, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
+template <class T> void cross_entropy_forward(Cpu, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
 
-/// y[r,:] = softmax(x[r,:]); y may be x.
-template <class T> void softmax(Reference, const T* x, T* y, RowShape s);
-template <class T> void softmax(Cpu, const T* x, T* y, RowShape s);
+/// dx[r,j] = dloss[r] * (V softmax(x[r])_j - v_j). dx may be x.
+template <class T>
+void cross_entropy_backward(Reference, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx,
+                            RowShape s, bool accumulate);
+template <class T>
+void cross_entropy_backward(Cpu, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx, RowShape s,
+                            bool accumulate);
 
 }   // namespace fovea::kernels

@@ -1,16 +1,15 @@
-// cross_entropy_cpu.cpp: softmax and its cross-entropy; a row is read two or three times, the later ones from a near cache.
+// cross_entropy_cpu.cpp: forward passes over a row twice (maximum; everything else), the second time from a near cache; backward once.
 #include "kernels/cross_entropy.h"
 
 #include "kernels/cpu/isa.h"
-#include "kernels/cpu/map.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows.h"
 
 namespace fovea::kernels {
 
 template <class T> struct CrossEntropyFunctions {
-  void (*forward)(const T*, const std::int64_t*, float, float*, RowShape);
-  void (*backward)(const T*, const std::int64_t*, float, const float*, T*, RowShape, bool);
-  void (*softmax)(const T*, T*, RowShape);
+  void (*forward)(const T*, const CrossEntropyTarget<T>&, float*, float*, RowShape);
+  void (*backward)(const T*, const CrossEntropyTarget<T>&, const float*, const float*, T*, RowShape, bool);
 };
 struct CrossEntropyTable {
   CrossEntropyFunctions<float> f32;
@@ -21,99 +20,108 @@ FOVEA_ISA_TABLES(CrossEntropyTable, cross_entropy_table)
 namespace FOVEA_ISA {
 namespace {
 
-constexpr float kMinusInf = -__builtin_inff();
+constexpr std::int64_t kTask = kGrain / 4;   // an exp costs more than moving its argument
 
-/// softmax(x)_j = exp(x_j - max) / z
-struct Normaliser {
-  float max, z;
+/// What is the same for all rows: v_j = w_j (keep t_j + spread).
+struct Smoothing {
+  float keep, spread, spread_total;   // spread_total = sum_j w_j spread
+
+  template <class T> FOVEA_INLINE Smoothing(const CrossEntropyTarget<T>& t, std::int64_t cols) {
+    keep = 1.f - t.smoothing;
+    spread = t.smoothing / float(cols);
+    double weights = t.class_weights ? 0 : double(cols);
+    for (std::int64_t j = 0; t.class_weights && j < cols; ++j) weights += double(t.class_weights[j]);
+    spread_total = float(double(spread) * weights);
+  }
 };
-template <class T> FOVEA_INLINE Normaliser normaliser(const T* x, std::int64_t cols) {
-  F16 largest(kMinusInf), z;
-  for_lanes(cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { largest = max(largest, load(x + j, lanes, kMinusInf)); });
-  const float row_max = max_lane(largest);   // a NaN may get lost here; it comes back through z
-  for_lanes(cols,
-            [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { z = z + exp(load(x + j, lanes, kMinusInf) - F16(row_max)); });
-  return {.max = row_max, .z = sum(z)};
-}
 
-/// 16 targets t_j from column j on.
-FOVEA_INLINE F16 targets(std::int64_t label, std::int64_t j, float smoothing, std::int64_t cols) {
-  float lanes[16];
-  for (int i = 0; i < 16; ++i) lanes[i] = smoothing / float(cols);
-  if (label >= j && label < j + 16) lanes[label - j] += 1.f - smoothing;
+/// onehot(label) from column j on.
+FOVEA_INLINE F16 onehot(std::int64_t label, std::int64_t j) {
+  float lanes[16] = {};
+  lanes[label - j] = 1.f;
   return F16::load(lanes);
 }
 
-/// f(row) for every row, on the pool. An exp costs more than moving its argument, so tasks are smaller than a copy's.
-template <class F> FOVEA_INLINE void parallel_rows(RowShape s, const F& f) {
-  parallel_ranges(s.rows, max(1, kGrain / 4 / max(1, s.cols)), [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t r = first; r < first + count; ++r) f(r);
-  });
-}
-
-/// loss = log z - sum_j t_j (x_j - max), since the t_j sum to 1.
-template <class T> void forward(const T* x, const std::int64_t* labels, float smoothing, float* loss, RowShape s) {
-  parallel_rows(s, [&](std::int64_t r) {
+template <class T> void forward(const T* x, const CrossEntropyTarget<T>& t, float* loss, float* kept, RowShape s) {
+  const Smoothing smooth(t, s.cols);
+  parallel_rows(s, kTask, [&](std::int64_t r) {
     const T* row = x + r * s.cols;
-    const Normaliser n = normaliser(row, s.cols);
-    float expected = (1.f - smoothing) * (float(row[labels[r]]) - n.max);
-    if (smoothing > 0.f) {   // else 0 * (-inf) would come in
-      F16 total;
-      for_lanes(s.cols,
-                [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { total = total + (load(row + j, lanes, n.max) - F16(n.max)); });
-      expected += smoothing / float(s.cols) * sum(total);
+    const float row_maximum = row_max(row, s.cols);
+    const F16 largest(row_maximum);
+    F16 z, soft, all, total, bad;   // soft = sum_j w_j t_j (x_j - max), all = sum_j w_j (x_j - max), total = sum_j w_j t_j
+    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+      z = z + exp(load(row + j, lanes, kMinusInf) - largest);
+      if (!t.probabilities && smooth.spread == 0.f) return;
+      const F16 d = load(row + j, lanes, row_maximum) - largest;   // 0 past the end
+      if (t.probabilities) {
+        const F16 p = load(t.probabilities + r * s.cols + j, lanes);
+        bad = bad + outside_unit_interval(p);
+        const F16 v = t.class_weights ? load(t.class_weights + j, lanes) * p : p;
+        soft = soft + where_positive(v, v * d);   // not 0 * (-inf)
+        total = total + v;
+      }
+      if (smooth.spread > 0.f && t.class_weights) {
+        const F16 w = load(t.class_weights + j, lanes);
+        all = all + where_positive(w, w * d);
+      } else if (smooth.spread > 0.f) {
+        all = all + d;
+      }
+    });
+    const float sum_z = sum(z);
+    float hot = sum(soft), weight = sum(total);
+    if (t.labels) {
+      weight = t.class_weights ? t.class_weights[t.labels[r]] : 1.f;
+      hot = weight > 0.f ? weight * (float(row[t.labels[r]]) - row_maximum) : 0.f;
     }
-    loss[r] = log(broadcast(n.z))[0] - expected;
+    const float v = smooth.keep * weight + smooth.spread_total;
+    float expected = smooth.keep * hot;
+    if (smooth.spread > 0.f) expected += smooth.spread * sum(all);
+    loss[r] = v * log(broadcast(sum_z))[0] - expected;
+    kept[3 * r] = row_maximum;
+    kept[3 * r + 1] = sum_z;
+    kept[3 * r + 2] = sum(bad) == 0.f ? v : -1.f;
   });
 }
 
 template <class T>
-void backward(const T* x, const std::int64_t* labels, float smoothing, const float* dloss, T* dx, RowShape s, bool accumulate) {
-  parallel_rows(s, [&](std::int64_t r) {
+void backward(const T* x, const CrossEntropyTarget<T>& t, const float* kept, const float* dloss, T* dx, RowShape s, bool accumulate) {
+  const Smoothing smooth(t, s.cols);
+  parallel_rows(s, kTask, [&](std::int64_t r) {
     const T* row = x + r * s.cols;
     T* out = dx + r * s.cols;
-    const Normaliser n = normaliser(row, s.cols);
-    const F16 max(n.max), inverse_z(1.f / n.z), dl(dloss[r]);
+    const std::int64_t label = t.labels ? t.labels[r] : -1;
+    const F16 largest(kept[3 * r]), factor(dloss[r] * kept[3 * r + 2] / kept[3 * r + 1]);   // factor * exp(x - max) = dloss V p
+    const F16 keep(smooth.keep), spread(smooth.spread), minus_dloss(-dloss[r]);
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      const F16 p = exp(load(row + j, lanes) - max) * inverse_z;
-      const F16 gradient = dl * (p - targets(labels[r], j, smoothing, s.cols));
+      F16 v = spread;
+      if (t.probabilities) v = fma(keep, load(t.probabilities + r * s.cols + j, lanes), spread);
+      if (t.labels && label >= j && label < j + lanes) v = fma(keep, onehot(label, j), spread);
+      if (t.class_weights) v = v * load(t.class_weights + j, lanes);
+      const F16 gradient = fma(exp(load(row + j, lanes) - largest), factor, minus_dloss * v);
       store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient);
     });
   });
 }
 
-template <class T> void softmax(const T* x, T* y, RowShape s) {
-  parallel_rows(s, [&](std::int64_t r) {
-    const T* row = x + r * s.cols;
-    T* out = y + r * s.cols;
-    const Normaliser n = normaliser(row, s.cols);
-    const F16 max(n.max), inverse_z(1.f / n.z);
-    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes)
-                          FOVEA_LANES_INLINE { store(out + j, lanes, exp(load(row + j, lanes) - max) * inverse_z); });
-  });
-}
-
-template <class T> constexpr CrossEntropyFunctions<T> functions{forward<T>, backward<T>, softmax<T>};
+template <class T> constexpr CrossEntropyFunctions<T> functions{forward<T>, backward<T>};
 
 }   // namespace
 const CrossEntropyTable cross_entropy_table{functions<float>, functions<bfloat16>};
 }   // namespace FOVEA_ISA
 
 #ifdef FOVEA_BASELINE
-template <class T> void cross_entropy_forward(Cpu, const T* x, const std::int64_t* labels, acc_t<T> smoothing, acc_t<T>* loss, RowShape s) {
-  for_type<T>(cross_entropy_table()).forward(x, labels, smoothing, loss, s);
+template <class T> void cross_entropy_forward(Cpu, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s) {
+  for_type<T>(cross_entropy_table()).forward(x, t, loss, kept, s);
 }
 template <class T>
-void cross_entropy_backward(Cpu, const T* x, const std::int64_t* labels, acc_t<T> smoothing, const acc_t<T>* dloss, T* dx, RowShape s,
+void cross_entropy_backward(Cpu, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx, RowShape s,
                             bool accumulate) {
-  for_type<T>(cross_entropy_table()).backward(x, labels, smoothing, dloss, dx, s, accumulate);
+  for_type<T>(cross_entropy_table()).backward(x, t, kept, dloss, dx, s, accumulate);
 }
-template <class T> void softmax(Cpu, const T* x, T* y, RowShape s) { for_type<T>(cross_entropy_table()).softmax(x, y, s); }
 
-#define FOVEA_INSTANTIATE(T)                                                                                         \
-  template void cross_entropy_forward(Cpu, const T*, const std::int64_t*, float, float*, RowShape);                  \
-  template void cross_entropy_backward(Cpu, const T*, const std::int64_t*, float, const float*, T*, RowShape, bool); \
-  template void softmax(Cpu, const T*, T*, RowShape);
+#define FOVEA_INSTANTIATE(T)                                                                                  \
+  template void cross_entropy_forward(Cpu, const T*, const CrossEntropyTarget<T>&, float*, float*, RowShape); \
+  template void cross_entropy_backward(Cpu, const T*, const CrossEntropyTarget<T>&, const float*, const float*, T*, RowShape, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(bfloat16)
 #undef FOVEA_INSTANTIATE

@@ -1,58 +1,58 @@
-// cross_entropy_reference.cpp: softmax and its cross-entropy, row by row, in double.
+// cross_entropy_reference.cpp: softmax cross-entropy, row by row, in double.
+#include "kernels/cross_entropy.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "kernels/cross_entropy.h"
 
 namespace fovea::kernels {
 namespace {
 
-/// softmax(x)_j = exp(x_j - max) / z. Taking the maximum away first changes nothing but the range: exp cannot overflow.
-struct Normaliser {
-  double max, z;
-};
-template <class T> Normaliser normaliser(const T* x, std::int64_t cols) {
-  Normaliser n{.max = *std::max_element(x, x + cols), .z = 0};
-  for (std::int64_t j = 0; j < cols; ++j) n.z += std::exp(x[j] - n.max);
-  return n;
+/// v_j of row r.
+template <class T> double target(const CrossEntropyTarget<T>& t, std::int64_t r, std::int64_t j, std::int64_t cols) {
+  const double hard_or_soft = t.labels ? double(j == t.labels[r]) : double(t.probabilities[r * cols + j]);
+  const double weight = t.class_weights ? t.class_weights[j] : 1.;
+  return weight * ((1. - t.smoothing) * hard_or_soft + t.smoothing / double(cols));
+}
+
+template <class T> bool valid(const CrossEntropyTarget<T>& t, std::int64_t r, std::int64_t cols) {
+  return !t.probabilities ||
+         std::all_of(t.probabilities + r * cols, t.probabilities + (r + 1) * cols, [](auto p) { return p >= 0 && p <= 1; });
 }
 
 }   // namespace
 
 template <class T>
-void cross_entropy_forward(Reference, const T* x, const std::int64_t* labels, acc_t<T> smoothing, acc_t<T>* loss, RowShape s) {
+void cross_entropy_forward(Reference, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s) {
   for (std::int64_t r = 0; r < s.rows; ++r, x += s.cols) {
-    const auto [max, z] = normaliser(x, s.cols);
-    double expected = (1. - smoothing) * (x[labels[r]] - max);   // sum_j t_j (x_j - max)
-    if (smoothing > 0)                                           // else 0 * (-inf) would come in
-      for (std::int64_t j = 0; j < s.cols; ++j) expected += smoothing / double(s.cols) * (x[j] - max);
-    loss[r] = acc_t<T>(std::log(z) - expected);   // the t_j sum to 1
-  }
-}
-
-template <class T>
-void cross_entropy_backward(Reference, const T* x, const std::int64_t* labels, acc_t<T> smoothing, const acc_t<T>* dloss, T* dx, RowShape s,
-                            bool accumulate) {
-  for (std::int64_t r = 0; r < s.rows; ++r, x += s.cols, dx += s.cols) {
-    const auto [max, z] = normaliser(x, s.cols);
+    const double max = *std::max_element(x, x + s.cols);
+    double z = 0, total = 0, expected = 0;   // expected = sum_j v_j (x_j - max)
     for (std::int64_t j = 0; j < s.cols; ++j) {
-      const double target = (j == labels[r] ? 1. - smoothing : 0.) + smoothing / double(s.cols);
-      dx[j] = T((accumulate ? dx[j] : 0) + dloss[r] * (std::exp(x[j] - max) / z - target));
+      const double v = target(t, r, j, s.cols);
+      z += std::exp(x[j] - max);
+      total += v;
+      if (v > 0) expected += v * (x[j] - max);   // else 0 * (-inf) would come in
     }
+    loss[r] = acc_t<T>(total * std::log(z) - expected);
+    kept[3 * r] = acc_t<T>(max);
+    kept[3 * r + 1] = acc_t<T>(z);
+    kept[3 * r + 2] = valid(t, r, s.cols) ? acc_t<T>(total) : acc_t<T>(-1);
   }
 }
 
-template <class T> void softmax(Reference, const T* x, T* y, RowShape s) {
-  for (std::int64_t r = 0; r < s.rows; ++r, x += s.cols, y += s.cols) {
-    const auto [max, z] = normaliser(x, s.cols);
-    for (std::int64_t j = 0; j < s.cols; ++j) y[j] = T(std::exp(x[j] - max) / z);
+/// With p = softmax(x): d(log p_i) / dx_j = [i = j] - p_j, so d(-sum_i v_i log p_i) / dx_j = V p_j - v_j.
+template <class T>
+void cross_entropy_backward(Reference, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx,
+                            RowShape s, bool accumulate) {
+  for (std::int64_t r = 0; r < s.rows; ++r, x += s.cols, dx += s.cols) {
+    const double max = kept[3 * r], z = kept[3 * r + 1], total = kept[3 * r + 2];
+    for (std::int64_t j = 0; j < s.cols; ++j)
+      dx[j] = T((accumulate ? dx[j] : 0) + dloss[r] * (total * std::exp(x[j] - max) / z - target(t, r, j, s.cols)));
   }
 }
 
-#define FOVEA_INSTANTIATE(T)                                                                                       \
-  template void cross_entropy_forward(Reference, const T*, const std::int64_t*, T, T*, RowShape);                  \
-  template void cross_entropy_backward(Reference, const T*, const std::int64_t*, T, const T*, T*, RowShape, bool); \
-  template void softmax(Reference, const T*, T*, RowShape);
+#define FOVEA_INSTANTIATE(T)                                                                                \
+  template void cross_entropy_forward(Reference, const T*, const CrossEntropyTarget<T>&, T*, T*, RowShape); \
+  template void cross_entropy_backward(Reference, const T*, const CrossEntropyTarget<T>&, const T*, const T*, T*, RowShape, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(double)
 #undef FOVEA_INSTANTIATE

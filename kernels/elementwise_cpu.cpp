@@ -1,6 +1,7 @@
 // elementwise_cpu.cpp: arithmetic on arrays, and conversions between float and bfloat16.
 #include "kernels/elementwise.h"
 
+#include "kernels/activation.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/map.h"
 
@@ -9,8 +10,6 @@ namespace fovea::kernels {
 template <class T> struct ElementwiseFunctions {
   void (*add)(const T*, const T*, T*, std::int64_t);
   void (*scale)(const T*, float, T*, std::int64_t, bool);
-  void (*relu_forward)(const T*, T*, std::int64_t);
-  void (*relu_backward)(const T*, const T*, T*, std::int64_t, bool);
 };
 struct ElementwiseTable {
   ElementwiseFunctions<float> f32;
@@ -25,13 +24,9 @@ namespace {
 
 template <class T> void add(const T* a, const T* b, T* y, std::int64_t n) { map(n, Add{}, y, false, a, b); }
 template <class T> void scale(const T* x, float factor, T* y, std::int64_t n, bool accumulate) { map(n, Scale{factor}, y, accumulate, x); }
-template <class T> void relu_forward(const T* x, T* y, std::int64_t n) { map(n, Relu{}, y, false, x); }
-template <class T> void relu_backward(const T* y, const T* dy, T* dx, std::int64_t n, bool accumulate) {
-  map_gradient(n, Relu{}, dx, accumulate, y, dy);
-}
 template <class From, class To> void convert(const From* x, To* y, std::int64_t n) { map(n, Identity{}, y, false, x); }
 
-template <class T> constexpr ElementwiseFunctions<T> functions{add<T>, scale<T>, relu_forward<T>, relu_backward<T>};
+template <class T> constexpr ElementwiseFunctions<T> functions{add<T>, scale<T>};
 
 }   // namespace
 const ElementwiseTable elementwise_table{functions<float>, functions<bfloat16>, convert<bfloat16, float>, convert<float, bfloat16>};
@@ -42,16 +37,10 @@ template <class T> void add(Cpu, const T* a, const T* b, T* y, std::int64_t n) {
 template <class T> void scale(Cpu, const T* x, acc_t<T> factor, T* y, std::int64_t n, bool accumulate) {
   for_type<T>(elementwise_table()).scale(x, factor, y, n, accumulate);
 }
-template <class T> void relu_forward(Cpu, const T* x, T* y, std::int64_t n) { for_type<T>(elementwise_table()).relu_forward(x, y, n); }
-template <class T> void relu_backward(Cpu, const T* y, const T* dy, T* dx, std::int64_t n, bool accumulate) {
-  for_type<T>(elementwise_table()).relu_backward(y, dy, dx, n, accumulate);
-}
 
-#define FOVEA_INSTANTIATE(T)                                         \
-  template void add(Cpu, const T*, const T*, T*, std::int64_t);      \
-  template void scale(Cpu, const T*, float, T*, std::int64_t, bool); \
-  template void relu_forward(Cpu, const T*, T*, std::int64_t);       \
-  template void relu_backward(Cpu, const T*, const T*, T*, std::int64_t, bool);
+#define FOVEA_INSTANTIATE(T)                                    \
+  template void add(Cpu, const T*, const T*, T*, std::int64_t); \
+  template void scale(Cpu, const T*, float, T*, std::int64_t, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(bfloat16)
 #undef FOVEA_INSTANTIATE

@@ -2,7 +2,6 @@
 #include <bit>
 #include <cmath>
 
-#include "kernels/activation.h"
 #include "kernels/elementwise.h"
 #include "kernels/map_reference.h"
 
@@ -12,16 +11,10 @@ template <class T> void add(Reference, const T* a, const T* b, T* y, std::int64_
 template <class T> void scale(Reference, const T* x, acc_t<T> factor, T* y, std::int64_t n, bool accumulate) {
   map(n, Scale{factor}, y, accumulate, x);
 }
-template <class T> void relu_forward(Reference, const T* x, T* y, std::int64_t n) { map(n, Relu{}, y, false, x); }
-template <class T> void relu_backward(Reference, const T* y, const T* dy, T* dx, std::int64_t n, bool accumulate) {
-  map_gradient(n, Relu{}, dx, accumulate, y, dy);
-}
 
-#define FOVEA_INSTANTIATE(T)                                           \
-  template void add(Reference, const T*, const T*, T*, std::int64_t);  \
-  template void scale(Reference, const T*, T, T*, std::int64_t, bool); \
-  template void relu_forward(Reference, const T*, T*, std::int64_t);   \
-  template void relu_backward(Reference, const T*, const T*, T*, std::int64_t, bool);
+#define FOVEA_INSTANTIATE(T)                                          \
+  template void add(Reference, const T*, const T*, T*, std::int64_t); \
+  template void scale(Reference, const T*, T, T*, std::int64_t, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(double)
 #undef FOVEA_INSTANTIATE

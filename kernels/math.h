@@ -6,7 +6,21 @@
 
 namespace fovea::kernels {
 
+/// a > b ? a : b and a < b ? a : b, as the hardware has them: b when either is NaN.
+FOVEA_INLINE float max(float a, float b) { return a > b ? a : b; }
+FOVEA_INLINE double max(double a, double b) { return a > b ? a : b; }
+FOVEA_INLINE float min(float a, float b) { return a < b ? a : b; }
+FOVEA_INLINE double min(double a, double b) { return a < b ? a : b; }
+/// yes where m > 0, else no (also where m is NaN); no is 0 if left out.
+FOVEA_INLINE float where_positive(float m, float yes, float no = 0.f) { return m > 0 ? yes : no; }
+FOVEA_INLINE double where_positive(double m, double yes, double no = 0.) { return m > 0 ? yes : no; }
+
 FOVEA_INLINE double exp(double x) { return __builtin_exp(x); }
 FOVEA_INLINE double log1p(double x) { return __builtin_log1p(x); }
+FOVEA_INLINE double tanh(double x) { return __builtin_tanh(x); }
+FOVEA_INLINE double erf(double x) { return __builtin_erf(x); }
+/// 1 / (1 + e^-x)
+FOVEA_INLINE double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 
 }   // namespace fovea::kernels

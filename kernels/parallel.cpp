@@ -66,6 +66,7 @@ int threads_at_start() {
 }
 
 thread_local bool inside_a_job = false;
+thread_local int index_in_pool = 0;   // of a worker; everybody else is a caller
 
 /// While it lives, this thread belongs to a job: calls that it makes itself are nested, and denormal numbers count as 0
 /// (they cost a hundred times as much, and every thread must treat them alike).
@@ -174,6 +175,7 @@ class Pool {
 
   void worker(std::size_t me, std::uint32_t seen) {
     const InsideJob inside;
+    index_in_pool = int(me);
     for (;;) {
       const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
       if (!spin(crowded_, called)) calls_.wait(seen, std::memory_order_acquire);
@@ -233,6 +235,7 @@ Pool& pool() {
 }   // namespace
 
 int threads() { return pool().threads(); }
+int thread_index() { return index_in_pool; }
 
 void set_threads(int n) {
   checked(n, "set_threads", std::to_string(n));

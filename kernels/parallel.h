@@ -13,6 +13,9 @@ namespace fovea::kernels {
 /// FOVEA_THREADS. set_threads throws std::invalid_argument outside 1..1024.
 int threads();
 void set_threads(int n);
+/// Which of the threads() runs this, 0 .. threads() - 1; the caller of parallel_for is 0. To find a piece of workspace that nobody else
+/// uses meanwhile, and for nothing else: what a tile computes must not depend on it.
+int thread_index();
 
 /// Calls body(context, i) once for every i in [0, count), on the pool and on the calling thread; returns when all are
 /// done. Nested calls run on the thread that makes them. Calls from several threads at once take turns. body must not throw.

@@ -1,48 +1,72 @@
-// pooling_reference.cpp: max pooling and global average pooling as plain loops.
+// pooling_reference.cpp: maximum and mean over windows, bins and whole images as plain loops.
 #include <cmath>
 
 #include "kernels/pooling.h"
 
 namespace fovea::kernels {
 
-template <class T> void max_pool2d_forward(Reference, const T* x, T* y, std::uint8_t* which, const Pool2dShape& s) {
+template <class T, class Place> void max_pool2d_forward(Reference, const T* x, T* y, Place* which, const Pool2dShape& s) {
   for (std::int64_t n = 0; n < s.n; ++n)
-    for (std::int64_t p = 0; p < s.p(); ++p)
-      for (std::int64_t q = 0; q < s.q(); ++q)
+    for (std::int64_t p = 0; p < s.rows.out; ++p)
+      for (std::int64_t q = 0; q < s.columns.out; ++q)
         for (std::int64_t c = 0; c < s.c; ++c) {
           T best = 0;
-          std::int64_t place = -1;   // none yet: the first pixel inside the image is taken whatever it holds
-          for (std::int64_t i = 0; i < s.kernel_h; ++i)
-            for (std::int64_t j = 0; j < s.kernel_w; ++j) {
-              const std::int64_t h = p * s.stride_h - s.pad_h + i, w = q * s.stride_w - s.pad_w + j;
-              if (h < 0 || h >= s.h || w < 0 || w >= s.w) continue;
-              const T value = x[((n * s.h + h) * s.w + w) * s.c + c];
+          std::int64_t place = -1;   // none yet: the first pixel is taken whatever it holds
+          for (std::int64_t h = s.rows.begin(p); h < s.rows.end(p); ++h)
+            for (std::int64_t w = s.columns.begin(q); w < s.columns.end(q); ++w) {
+              const T value = x[((n * s.rows.in + h) * s.columns.in + w) * s.c + c];
               if (place < 0 || value > best || (std::isnan(value) && !std::isnan(best))) {
                 best = value;
-                place = i * s.kernel_w + j;
+                place = (h - s.rows.origin(p)) * s.columns.longest() + w - s.columns.origin(q);
               }
             }
-          const std::int64_t out = ((n * s.p() + p) * s.q() + q) * s.c + c;
+          const std::int64_t out = ((n * s.rows.out + p) * s.columns.out + q) * s.c + c;
           y[out] = best;
-          which[out] = std::uint8_t(place);
+          which[out] = Place(place);
         }
 }
 
-template <class T>
-void max_pool2d_backward(Reference, const T* dy, const std::uint8_t* which, T* dx, const Pool2dShape& s, bool accumulate) {
+template <class T, class Place>
+void max_pool2d_backward(Reference, const T* dy, const Place* which, T* dx, const Pool2dShape& s, bool accumulate) {
   for (std::int64_t n = 0; n < s.n; ++n)
-    for (std::int64_t h = 0; h < s.h; ++h)
-      for (std::int64_t w = 0; w < s.w; ++w)
+    for (std::int64_t h = 0; h < s.rows.in; ++h)
+      for (std::int64_t w = 0; w < s.columns.in; ++w)
         for (std::int64_t c = 0; c < s.c; ++c) {
           double sum = 0;
-          for (std::int64_t p = 0; p < s.p(); ++p)
-            for (std::int64_t q = 0; q < s.q(); ++q) {
-              const std::int64_t i = h + s.pad_h - p * s.stride_h, j = w + s.pad_w - q * s.stride_w;   // (h, w)'s place in the window
-              if (i < 0 || i >= s.kernel_h || j < 0 || j >= s.kernel_w) continue;
-              const std::int64_t out = ((n * s.p() + p) * s.q() + q) * s.c + c;
-              if (which[out] == i * s.kernel_w + j) sum += dy[out];
+          for (std::int64_t p = s.rows.first(h); p <= s.rows.last(h); ++p)
+            for (std::int64_t q = s.columns.first(w); q <= s.columns.last(w); ++q) {
+              const std::int64_t out = ((n * s.rows.out + p) * s.columns.out + q) * s.c + c;
+              if (which[out] == (h - s.rows.origin(p)) * s.columns.longest() + w - s.columns.origin(q)) sum += dy[out];
             }
-          T& target = dx[((n * s.h + h) * s.w + w) * s.c + c];
+          T& target = dx[((n * s.rows.in + h) * s.columns.in + w) * s.c + c];
+          target = T((accumulate ? target : 0) + sum);
+        }
+}
+
+template <class T> void avg_pool2d_forward(Reference, const T* x, T* y, const Pool2dShape& s, AverageDivisor d) {
+  for (std::int64_t n = 0; n < s.n; ++n)
+    for (std::int64_t p = 0; p < s.rows.out; ++p)
+      for (std::int64_t q = 0; q < s.columns.out; ++q)
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          double sum = 0;
+          for (std::int64_t h = s.rows.begin(p); h < s.rows.end(p); ++h)
+            for (std::int64_t w = s.columns.begin(q); w < s.columns.end(q); ++w)
+              sum += x[((n * s.rows.in + h) * s.columns.in + w) * s.c + c];
+          y[((n * s.rows.out + p) * s.columns.out + q) * s.c + c] = T(sum / d.of(s, p, q));
+        }
+}
+
+template <class T> void avg_pool2d_backward(Reference, const T* dy, T* dx, const Pool2dShape& s, AverageDivisor d, bool accumulate) {
+  for (std::int64_t n = 0; n < s.n; ++n)
+    for (std::int64_t h = 0; h < s.rows.in; ++h)
+      for (std::int64_t w = 0; w < s.columns.in; ++w)
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          double sum = 0;
+          for (std::int64_t p = s.rows.first(h); p <= s.rows.last(h); ++p)
+            for (std::int64_t q = s.columns.first(w); q <= s.columns.last(w); ++q) {
+              sum += dy[((n * s.rows.out + p) * s.columns.out + q) * s.c + c] / d.of(s, p, q);
+            }
+          T& target = dx[((n * s.rows.in + h) * s.columns.in + w) * s.c + c];
           target = T((accumulate ? target : 0) + sum);
         }
 }
@@ -65,13 +89,19 @@ template <class T> void global_avg_pool_backward(Reference, const T* dy, T* dx, 
       }
 }
 
-#define FOVEA_INSTANTIATE(T)                                                                                 \
-  template void max_pool2d_forward(Reference, const T*, T*, std::uint8_t*, const Pool2dShape&);              \
-  template void max_pool2d_backward(Reference, const T*, const std::uint8_t*, T*, const Pool2dShape&, bool); \
-  template void global_avg_pool_forward(Reference, const T*, T*, GlobalPoolShape);                           \
+#define FOVEA_INSTANTIATE_MAX(T, Place)                                                  \
+  template void max_pool2d_forward(Reference, const T*, T*, Place*, const Pool2dShape&); \
+  template void max_pool2d_backward(Reference, const T*, const Place*, T*, const Pool2dShape&, bool);
+#define FOVEA_INSTANTIATE(T)                                                                            \
+  FOVEA_INSTANTIATE_MAX(T, std::uint8_t)                                                                \
+  FOVEA_INSTANTIATE_MAX(T, std::int64_t)                                                                \
+  template void avg_pool2d_forward(Reference, const T*, T*, const Pool2dShape&, AverageDivisor);        \
+  template void avg_pool2d_backward(Reference, const T*, T*, const Pool2dShape&, AverageDivisor, bool); \
+  template void global_avg_pool_forward(Reference, const T*, T*, GlobalPoolShape);                      \
   template void global_avg_pool_backward(Reference, const T*, T*, GlobalPoolShape, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(double)
 #undef FOVEA_INSTANTIATE
+#undef FOVEA_INSTANTIATE_MAX
 
 }   // namespace fovea::kernels

@@ -1,7 +1,6 @@
 // softplus.h: a smooth ReLU. Dugas et al. 2001, "Incorporating Second-Order Functional Knowledge for Better Option Pricing", Eq. (6).
 #pragma once
 
-#include "kernels/activation.h"
 #include "kernels/backend.h"
 #include "kernels/bfloat16.h"
 #include "kernels/math.h"

@@ -1,12 +1,14 @@
 #include "nn/batch_norm.h"
 
+#include "autograd/recompute.h"
+
 namespace fovea::nn {
 namespace {
 
 const BatchNorm2dOptions& checked(const BatchNorm2dOptions& o) {
   require(o.channels >= 1, "BatchNorm2d: expected at least one channel, got ", o.channels);
   require(o.eps > 0, "BatchNorm2d: expected eps > 0, got ", o.eps);
-  require(o.momentum >= 0 && o.momentum <= 1, "BatchNorm2d: expected momentum in [0, 1], got ", o.momentum);
+  if (o.momentum) require(*o.momentum >= 0 && *o.momentum <= 1, "BatchNorm2d: expected momentum in [0, 1], got ", *o.momentum);
   return o;
 }
 
@@ -25,14 +27,16 @@ BatchNormConfig BatchNorm2d::config() const {
           .beta = bias_,
           .running_mean = running_mean_,
           .running_var = running_var_,
-          .momentum = o_.momentum,
+          .momentum = o_.momentum ? *o_.momentum : 1 / static_cast<double>(num_batches_tracked() + 1),
           .eps = o_.eps,
           .training = training()};
 }
 
 std::int64_t BatchNorm2d::num_batches_tracked() const { return *static_cast<const Tensor&>(num_batches_tracked_).data<std::int64_t>(); }
 
-void BatchNorm2d::count_batch() { ++*num_batches_tracked_.data<std::int64_t>(); }
+void BatchNorm2d::count_batch() {
+  if (!replaying()) ++*num_batches_tracked_.data<std::int64_t>();
+}
 
 void BatchNorm2d::check_input(const Shape& x) const {
   require(x.rank() == 4, "expected x of shape (N, H, W, ", o_.channels, "), got ", x);
@@ -50,7 +54,10 @@ Variable BatchNorm2d::forward(const Variable& x) {
 std::string BatchNorm2d::describe() const {
   std::string s = detail::join("BatchNorm2d(", o_.channels);
   if (o_.eps != BatchNorm2dOptions{}.eps) s += detail::join(", eps ", o_.eps);
-  if (o_.momentum != BatchNorm2dOptions{}.momentum) s += detail::join(", momentum ", o_.momentum);
+  if (!o_.momentum)
+    s += ", average of all batches";
+  else if (o_.momentum != BatchNorm2dOptions{}.momentum)
+    s += detail::join(", momentum ", *o_.momentum);
   return s + ")";
 }
 

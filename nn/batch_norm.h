@@ -1,6 +1,8 @@
 // batch_norm.h: the batch-normalisation layer.
 #pragma once
 
+#include <optional>
+
 #include "autograd/norm.h"
 #include "nn/module.h"
 
@@ -9,7 +11,8 @@ namespace fovea::nn {
 struct BatchNorm2dOptions {
   std::int64_t channels = 0;
   double eps = 1e-5;
-  double momentum = 0.1;   // of the new value: r = (1 - momentum) r + momentum * batch, as in PyTorch
+  std::optional<double> momentum =
+      0.1;   // of the new value: r = (1 - momentum) r + momentum * batch; nullopt: r is the mean of all batches
 };
 
 /// y = weight (x - mean) / sqrt(variance + eps) + bias, for each channel. x (N, H, W, C) -> y (N, H, W, C).
@@ -26,9 +29,9 @@ class BatchNorm2d : public Module {
   BatchNormConfig config() const;
   const Tensor& running_mean() const { return running_mean_; }
   const Tensor& running_var() const { return running_var_; }
-  /// Training batches so far. PyTorch's files have it; nothing is computed from it.
+  /// Training batches so far; with momentum = nullopt each has the same weight in the running statistics.
   std::int64_t num_batches_tracked() const;
-  /// To be called for every training batch; forward does it itself.
+  /// To be called for every training batch; forward does it itself. A recomputed batch is not counted twice.
   void count_batch();
   /// Throws ShapeError unless x has shape (N, H, W, channels) and, in training, more than one value a channel.
   void check_input(const Shape& x) const;

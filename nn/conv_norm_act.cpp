@@ -1,14 +1,18 @@
 #include "nn/conv_norm_act.h"
 
-#include "autograd/elementwise.h"
+#include "autograd/activation.h"
+#include "autograd/arithmetic.h"
 
 namespace fovea::nn {
 namespace {
 
 Variable unfused(const Variable& x, Conv2d& conv, BatchNorm2d& bn, const ConvNormActOptions& o) {
   Variable y = bn(conv(x));
-  if (o.residual) y = add(y, *o.residual);
-  return o.activation == Activation::relu ? relu(y) : y;
+  if (o.residual) {
+    require(o.residual->shape() == y.shape(), "conv_norm_act: expected a residual of shape ", y.shape(), ", got ", o.residual->shape());
+    y = add(y, *o.residual);
+  }
+  return activate(y, o.activation);
 }
 
 }   // namespace

@@ -23,8 +23,7 @@ Linear::Linear(const Options& o)
 }
 
 Variable Linear::forward(const Variable& x) {
-  require(x.rank() == 2, "expected x of shape (rows, ", o_.in, "), got ", x.shape());
-  require(x.dim(1) == o_.in, "expected x with ", o_.in, " features, got ", x.shape());
+  require(x.rank() >= 1 && x.dim(-1) == o_.in, "expected x of shape (..., ", o_.in, "), got ", x.shape());
   return linear(x, weight_, bias_ ? *bias_ : Variable());
 }
 

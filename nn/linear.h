@@ -1,4 +1,4 @@
-// linear.h: the fully connected layer.
+// linear.h: the fully connected layer, over the last axis.
 #pragma once
 
 #include "autograd/linear.h"
@@ -11,7 +11,7 @@ struct LinearOptions {
   bool bias = true;
 };
 
-/// y = x weight^T + bias.  x (rows, in) -> y (rows, out); weight (out, in).
+/// y = x weight^T + bias.  x (..., in) -> y (..., out): rows of features, tokens (B, T, in), pixels; weight (out, in).
 /// weight, bias ~ U(-b, b), b = 1 / sqrt(in): what PyTorch's nn.Linear does (LeCun et al. 1998, "Efficient BackProp", section
 /// 4.6, with a third of its variance).
 class Linear : public Module {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "autograd/recompute.h"
 #include "tensor/error.h"
 
 namespace fovea::nn {
@@ -40,6 +41,8 @@ Variable Module::operator()(const Variable& x) {
     require(x.defined(), "expected x, got an undefined Variable");
     return forward(x);
   });
+  if (replaying()) return y;   // hooks saw the first run
+
   std::vector<std::shared_ptr<Hook>> hooks;   // held, because a hook may remove itself or add others
   for (const auto& hook : hooks_)
     if (auto h = hook.lock()) hooks.push_back(std::move(h));
@@ -48,13 +51,13 @@ Variable Module::operator()(const Variable& x) {
 }
 
 void Module::train(bool on) {
-  for_each([on](Module& m) { m.training_ = on; });
+  apply([on](Module& m) { m.training_ = on; });
 }
 
 void Module::to(DType dtype, Device device) {
   require(dtype == DType::f32 || dtype == DType::f64, "Module::to: expected float32 or float64, got ", name_of(dtype));
   require(dtype == DType::f32 || device == Device::reference, "Module::to: float64 needs device reference, got ", name_of(device));
-  for_each([&](Module& m) {
+  apply([&](Module& m) {
     for (auto& p : m.parameters_) p->value = Variable(p->value.value().to(dtype).to(device), p->value.requires_grad());
     for (auto& b : m.buffers_) {
       const bool integer = b->value.dtype() == DType::i64 || b->value.dtype() == DType::u8;
@@ -99,9 +102,19 @@ std::string Module::tree() {
   return out;
 }
 
-void Module::for_each(const std::function<void(Module&)>& f) {
+void Module::apply(const std::function<void(Module&)>& f) {
   f(*this);
-  for (const auto& child : children_) child->for_each(f);
+  for (const auto& child : children_) child->apply(f);
+}
+
+void Module::set_requires_grad(bool on) {
+  for (const auto& [name, p] : parameters()) p->value.set_requires_grad(on);
+}
+
+Variable& Module::parameter(const std::string& name) {
+  for (const auto& [known, p] : parameters())
+    if (known == name) return p->value;
+  throw Error(detail::join(describe(), ": there is no parameter named \"", name, "\""));
 }
 
 // Names are relative to the module that is asked, so they are the same whether it stands alone or inside another.

@@ -67,7 +67,12 @@ class Module {
   std::string tree();
 
   /// f(m) for this module and all below, parents first, in order of registration.
-  void for_each(const std::function<void(Module&)>& f);
+  void apply(const std::function<void(Module&)>& f);
+  /// Freezes (false) all parameters from here down, or thaws them: frozen ones receive no gradient, so optimisers pass them by. Batch
+  /// norms that are in training go on using the batch's statistics and updating the running ones; eval() is what freezes those.
+  void set_requires_grad(bool on);
+  /// The parameter of that dotted name, "layer1.0.bn2.weight". Throws Error if there is none.
+  Variable& parameter(const std::string& name);
   /// Dotted names, in order of registration: own parameters before the children's.
   std::vector<std::pair<std::string, Parameter*>> parameters();
   std::vector<std::pair<std::string, Buffer*>> buffers();

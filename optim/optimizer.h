@@ -1,4 +1,5 @@
-// optimizer.h: what every optimiser shares: parameters in an arena, a learning rate, counters, state that can be saved.
+// optimizer.h: what every optimiser shares: parameters in an arena, a learning rate, weight decay, counters, state that
+// can be saved.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +8,13 @@
 #include <vector>
 
 #include "optim/arena.h"
+#include "optim/state.h"
 
 namespace fovea::optim {
 
-/// Named tensors for a checkpoint, as TensorFile::tensors holds them.
-using State = std::vector<std::pair<std::string, Tensor>>;
-
 class Optimizer {
  public:
-  Optimizer(std::vector<Variable> parameters, double lr);
+  Optimizer(const Parameters& parameters, double lr, double weight_decay);
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
@@ -24,6 +23,7 @@ class Optimizer {
   void step();
   void zero_grad();
 
+  /// Of a parameter whose lr_scale is 1.
   double lr() const { return lr_; }
   /// Throws ShapeError unless lr is at least 0 and finite.
   void set_lr(double lr);
@@ -31,23 +31,31 @@ class Optimizer {
   std::int64_t steps() const { return steps_; }
   Arena& arena() { return arena_; }
 
-  /// Copies, named by the parameter's index: "momentum.0", ... as in PyTorch, where state belongs to the order of the parameters.
+  /// Copies, named by Parameter::index: "momentum.0", ... as in PyTorch, where state belongs to the order of the parameters.
   State state() const;
   /// Continues bit for bit where `state` was taken. Throws ShapeError, and changes nothing, unless names, shapes and dtypes fit.
   void load_state(const State& state);
 
  protected:
-  /// Updates elements [r.begin, r.end) of the arena, which all have had `updates` updates before this one.
-  virtual void update(Arena::Range r, std::int64_t updates) = 0;
-  /// Adds a flat array of state, laid out like the arena and filled with 0, that is saved under "<name>.<index>".
-  Tensor add_state(const std::string& name);
+  /// Neighbours in the arena that have gradients and are updated alike.
+  struct Slice {
+    std::size_t first, last;   // the parameters first..last-1 of the arena
+    Arena::Range range;        // their elements
+    std::int64_t t;            // this is their update number 1, 2, ...
+    double lr, weight_decay;
+    bool trust_ratio;
+    std::int64_t elements() const { return range.end - range.begin; }
+  };
+  virtual void update(const Slice& s) = 0;
+  /// Adds a flat array of state, laid out like the arena and filled with `start`, that is saved under "<name>.<index>".
+  Tensor add_state(const std::string& name, double start = 0);
 
   Arena arena_;
 
  private:
-  double lr_ = 0;
+  double lr_ = 0, weight_decay_;
   std::int64_t steps_ = 0;
-  std::vector<std::int64_t> updates_;                  // per parameter: fewer than steps_ where gradients were missing
+  std::vector<std::int64_t> updates_;                  // per place in the arena: fewer than steps_ where gradients were missing
   std::vector<std::pair<std::string, Tensor>> flat_;   // from add_state
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace fovea::optim {
 
@@ -12,6 +13,47 @@ using Schedule = std::function<double(std::int64_t step)>;
 
 Schedule constant(double lr);
 
+struct StepDecayOptions {
+  double lr;
+  std::int64_t period;
+  double gamma = 0.1;
+};
+/// lr * gamma^floor(step / period). PyTorch's StepLR.
+Schedule step_decay(const StepDecayOptions& o);
+
+struct MultiStepOptions {
+  double lr;
+  std::vector<std::int64_t> milestones;   // not falling
+  double gamma = 0.1;
+};
+/// lr * gamma^(number of milestones that are at most step). PyTorch's MultiStepLR; "divided by 10 at 32k and 48k iterations", He et
+/// al. 2016 (arXiv:1512.03385), section 4.2.
+Schedule multi_step(const MultiStepOptions& o);
+
+struct ExponentialOptions {
+  double lr;
+  double gamma;
+  std::int64_t period = 1;   // a rate given by epoch: the iterations of one
+};
+/// lr * gamma^(step / period), in a smooth line. With period 1 PyTorch's ExponentialLR.
+Schedule exponential(const ExponentialOptions& o);
+
+struct LinearOptions {
+  double lr;
+  double start_factor = 1, end_factor = 0;
+  std::int64_t steps;   // from lr * start_factor at step 0 to lr * end_factor at step `steps`
+};
+/// A straight line. PyTorch's LinearLR (whose defaults are 1/3 and 1).
+Schedule linear(const LinearOptions& o);
+
+struct PolynomialOptions {
+  double lr;
+  double power = 1;
+  std::int64_t steps;
+};
+/// lr * (1 - step / steps)^power. PyTorch's PolynomialLR.
+Schedule polynomial(const PolynomialOptions& o);
+
 struct CosineOptions {
   double lr;
   double min_lr = 0;
@@ -19,6 +61,15 @@ struct CosineOptions {
 };
 /// min_lr + (lr - min_lr) (1 + cos(pi t / steps)) / 2. Loshchilov & Hutter 2017 (arXiv:1608.03983), Eq. (5), one period.
 Schedule cosine(const CosineOptions& o);
+
+struct CosineRestartsOptions {
+  double lr;
+  double min_lr = 0;
+  std::int64_t period;       // the first one, T_0
+  std::int64_t factor = 1;   // each period is so many times as long as the one before, T_mult
+};
+/// The same line again and again: SGDR, Loshchilov & Hutter 2017, Eq. (5). PyTorch's CosineAnnealingWarmRestarts, stepped by iteration.
+Schedule cosine_restarts(const CosineRestartsOptions& o);
 
 struct OneCycleOptions {
   double max_lr;
@@ -34,5 +85,12 @@ Schedule one_cycle(const OneCycleOptions& o);
 /// A straight line from start_factor * schedule(0) to schedule(0) during the first `steps` iterations; then `schedule` from its
 /// beginning, so a cosine's horizon does not count the warm-up. Goyal et al. 2017 (arXiv:1706.02677), section 2.2.
 Schedule warmup(Schedule schedule, std::int64_t steps, double start_factor);
+
+struct Stage {
+  Schedule schedule;
+  std::int64_t steps;   // the last stage goes on for ever
+};
+/// One schedule after the other, each from its own step 0. PyTorch's SequentialLR.
+Schedule sequence(std::vector<Stage> stages);
 
 }   // namespace fovea::optim

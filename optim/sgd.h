@@ -20,12 +20,12 @@ struct SGDOptions {
 class SGD : public Optimizer {
  public:
   /// Throws ShapeError for options outside of their range.
-  SGD(std::vector<Variable> parameters, const SGDOptions& options);
+  SGD(const Parameters& parameters, const SGDOptions& options);
 
  private:
-  void update(Arena::Range r, std::int64_t updates) override;
+  void update(const Slice& s) override;
 
-  SGDOptions options_;   // lr is the base class's
+  SGDOptions options_;   // lr and weight_decay are the base class's
   Tensor velocity_;      // undefined without momentum
 };
 

@@ -1,20 +1,15 @@
-// random.cpp: Philox4x32-10 and what is made of its bits. Salmon et al. 2011, section 3.3.
+// random.cpp: what is made of the bits of Philox4x32-10 (kernels/philox.h).
 #include "tensor/random.h"
 
 #include <cmath>
 #include <numbers>
 
+#include "kernels/philox.h"
+
 namespace fovea {
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> k) {
-  constexpr std::uint64_t kMultiply0 = 0xD2511F53, kMultiply1 = 0xCD9E8D57;
-  constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;   // golden ratio, sqrt(3) - 1
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = kMultiply0 * c[0], p1 = kMultiply1 * c[2];
-    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
-         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
-    k = {k[0] + kWeyl0, k[1] + kWeyl1};
-  }
+  kernels::philox4x32(c.data(), k[0], k[1]);
   return c;
 }
 

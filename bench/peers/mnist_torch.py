@@ -100,13 +100,13 @@ def main():
     p.add_argument("--weight-decay", type=float, default=5e-4)
     p.add_argument("--label-smoothing", type=float, default=0.1)
     p.add_argument("--warmup", type=float, default=0.25)
-    p.add_argument("--shift", type=int, default=2)
+    p.add_argument("--crop-padding", type=int, default=2)
     o = p.parse_args()
 
     torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
     images, labels = read_idx(o.data_dir / "train-images-idx3-ubyte.gz"), read_idx(o.data_dir / "train-labels-idx1-ubyte.gz").long()
-    padded = F.pad(images[:55000], [o.shift] * 4)
+    padded = F.pad(images[:55000], [o.crop_padding] * 4)
     train_labels = labels[:55000]
     model = ResNet8().to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(model.parameters(), o.lr, o.momentum, weight_decay=o.weight_decay, nesterov=True, foreach=True)
@@ -127,7 +127,7 @@ def main():
         total = 0.0
         for i in range(steps):
             index = order[i * o.batch : (i + 1) * o.batch]
-            x = normalise(shifted(padded, index, o.shift))
+            x = normalise(shifted(padded, index, o.crop_padding))
             loss = F.cross_entropy(run(x), train_labels[index], label_smoothing=o.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

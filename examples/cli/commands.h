@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -9,7 +10,7 @@
 
 #include "tensor/dtype.h"
 #include "tensor/error.h"
-#include "vision/data/dataset.h"
+#include "vision/data/folder.h"
 #include "vision/training/evaluate.h"
 
 namespace fovea::cli {
@@ -40,15 +41,22 @@ struct MachineOptions {
 extern std::string program;
 std::string quoted(const std::string& word);
 
-/// Where the data set lies: data_dir, else $FOVEA_DATA/<data>, else the copy in Fovea's own source folder.
+/// Where a data set with a name lies: data_dir, else $FOVEA_DATA/<data>, else the copy in Fovea's own source folder.
 std::filesystem::path data_folder(const std::string& data, const std::string& data_dir);
-vision::DataSplits load_data(const std::string& data, const std::string& data_dir);
+/// What the flags of train and eval say about a data set.
+struct DataRequest {
+  std::string data, data_dir;          // "folder:PATH" is data "folder", data_dir PATH
+  std::string normalize = "";          // as the recipe has it; "": mean and std are not asked for
+  vision::FolderOptions folder = {};   // of a folder; its progress and messages are set by load_data
+};
+/// Loads it, and tells `talk` how that goes and what is there.
+vision::DataSplits load_data(const DataRequest& r, std::FILE* talk);
 
 /// "device cpu (avx512), 2 threads"
 std::string machine_text(Device device);
 /// 77562 -> "77,562"
 std::string with_commas(std::int64_t n);
 /// "4 as 9: 6 times, ..." on lines of their own; "" when nothing is wrong.
-std::string confusion_text(const vision::ImageSet& set, const vision::Evaluation& e);
+std::string confusion_text(const vision::Pictures& pictures, const vision::Evaluation& e);
 
 }   // namespace fovea::cli

@@ -1,5 +1,6 @@
 // common.cpp: what the commands share.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -42,8 +43,72 @@ std::filesystem::path data_folder(const std::string& data, const std::string& da
   return std::filesystem::path(FOVEA_SOURCE_DIR) / "data" / data;
 }
 
-vision::DataSplits load_data(const std::string& data, const std::string& data_dir) {
-  return vision::load_mnist(data_folder(data, data_dir));   // the only data set so far: flags accept no other name
+namespace {
+
+/// "45,000 training, 5,000 validation and 10,000 test pictures of 32 x 32 pixels"
+std::string data_text(const vision::DataSplits& data) {
+  std::vector<std::string> parts;
+  bool one_size = true;
+  std::optional<vision::PictureShape> size;
+  for (const auto& [name, part] : std::initializer_list<std::pair<const char*, const vision::Pictures*>>{
+           {"training", &data.train}, {"validation", &data.validation}, {"test", &data.test}}) {
+    if (part->size() == 0) continue;
+    parts.push_back(with_commas(part->size()) + " " + name);
+    const auto common = part->common_shape();
+    one_size = one_size && common && (!size || *size == *common);
+    size = common;
+  }
+  std::string text = parts[0];
+  for (std::size_t i = 1; i < parts.size(); ++i) text += (i + 1 < parts.size() ? ", " : " and ") + parts[i];
+  return text + " pictures of " + (one_size && size ? fmt::format("{} x {} pixels", size->height, size->width) : "several sizes");
+}
+
+vision::DataSplits load_pictures(const DataRequest& r, std::FILE* talk) {
+  vision::FolderOptions o = r.folder;
+  const bool terminal = isatty(fileno(talk));
+  if (terminal)
+    o.progress = [talk](const std::string& what, std::int64_t done, std::int64_t total) {
+      fmt::print(talk, "\r\033[K{} {} of {} pictures", what, with_commas(done), with_commas(total));
+      std::fflush(talk);
+    };
+  o.skipped = [terminal](const std::string& message) { fmt::print(stderr, "{}left out: {}\n", terminal ? "\r\033[K" : "", message); };
+  struct ClearLine {   // before the next line, also when it is an error
+    std::FILE* talk;
+    ~ClearLine() {
+      if (talk) fmt::print(talk, "\r\033[K"), std::fflush(talk);
+    }
+  } clear{terminal ? talk : nullptr};
+  return vision::load_folder(r.data_dir, o);
+}
+
+}   // namespace
+
+vision::DataSplits load_data(const DataRequest& r, std::FILE* talk) {
+  if (r.data == "mnist") {
+    vision::DataSplits data = vision::load_mnist(data_folder(r.data, r.data_dir));
+    if (r.normalize == "cifar10" || r.normalize == "imagenet")
+      throw UsageError(fmt::format("--normalize {}: expected auto, measured or mnist: MNIST has one channel", r.normalize));
+    if (r.normalize == "mnist") {
+      const vision::ChannelStatistics s = vision::published_statistics("mnist");
+      data.mean = s.mean, data.std = s.std;
+    }
+    return data;
+  }
+  if (r.data_dir.empty()) throw UsageError("--data folder: expected a path too, as in --data folder:pictures");
+  if (r.normalize == "mnist")
+    throw UsageError("--normalize mnist: expected auto, measured, cifar10 or imagenet: pictures of folders have three channels");
+  vision::DataSplits data = load_pictures(r, talk);
+  if (!r.normalize.empty()) {
+    const std::string how = r.normalize != "auto" ? r.normalize : data.train.in_memory() ? "measured" : "imagenet";
+    const vision::ChannelStatistics s = how == "measured" ? vision::measure(data.train, r.data_dir) : vision::published_statistics(how);
+    data.mean = s.mean, data.std = s.std;
+  }
+  if (data.train.size() + data.validation.size() + data.test.size() == 0) return data;   // the caller says what was wanted
+  fmt::print(
+      talk, "data {}: {}, {} classes, {}\n", data.name, data_text(data),
+      std::max({data.train.classes(), data.validation.classes(), data.test.classes()}),
+      data.train.in_memory() && data.validation.in_memory() && data.test.in_memory() ? "kept in memory" : "read from disk as needed");
+  return data;
 }
 
 std::string machine_text(Device device) {
@@ -58,15 +123,14 @@ std::string with_commas(std::int64_t n) {
   return s;
 }
 
-std::string confusion_text(const vision::ImageSet& set, const vision::Evaluation& e) {
-  vision::ConfusionMatrix matrix(set.class_names);
-  for (std::int64_t i = 0; i < set.size(); ++i)
-    matrix.add(set.labels[static_cast<std::size_t>(i)], e.predictions[static_cast<std::size_t>(i)]);
+std::string confusion_text(const vision::Pictures& pictures, const vision::Evaluation& e) {
+  vision::ConfusionMatrix matrix(pictures.class_names());
+  for (std::int64_t i = 0; i < pictures.size(); ++i) matrix.add(pictures.label(i), e.predictions[static_cast<std::size_t>(i)]);
   std::string out;
   for (const auto& p : matrix.most_confused(5))
-    out += fmt::format("  {} taken for {}: {} of {}\n", set.class_names[static_cast<std::size_t>(p.truth)],
-                       set.class_names[static_cast<std::size_t>(p.predicted)], p.count,
-                       std::count(set.labels.begin(), set.labels.end(), p.truth));
+    out += fmt::format("  {} taken for {}: {} of {}\n", pictures.class_names()[static_cast<std::size_t>(p.truth)],
+                       pictures.class_names()[static_cast<std::size_t>(p.predicted)], p.count,
+                       std::count(pictures.labels().begin(), pictures.labels().end(), p.truth));
   return out;
 }
 

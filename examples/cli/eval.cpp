@@ -1,44 +1,86 @@
 // eval.cpp: `fovea eval`: how good is the network in a checkpoint on a data set?
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "examples/cli/commands.h"
 #include "vision/training/checkpoint.h"
+#include "vision/training/recipe.h"
 
 namespace fovea::cli {
 namespace {
 
 struct EvalFlags {
-  std::string checkpoint, data = "mnist", data_dir, split = "test";
+  std::string checkpoint, data = "mnist", data_dir, split, damaged = "error";
   std::int64_t limit = 0;
   MachineOptions machine;
   bool json = false;
 };
 
-int eval(const EvalFlags& flags) {
+/// The part of the data set that is asked for. How a validation part was split off is in the checkpoint's recipe.
+vision::Pictures part_of(EvalFlags& flags, const vision::ModelCard& card) {
+  vision::Recipe where, trained;
+  try {
+    const auto& fields = vision::recipe_fields();
+    const auto field = std::find_if(fields.begin(), fields.end(), [](const auto& f) { return f.key == std::string("data"); });
+    vision::set_field(where, *field, flags.data);
+  } catch (const vision::RecipeError& e) {
+    throw UsageError(std::string("--") + e.what());
+  }
+  if (!flags.data_dir.empty()) where.data_dir = flags.data_dir;
+  try {
+    trained = vision::parse_recipe(card.recipe, "recipe");
+  } catch (const vision::RecipeError&) {   // of another version: its defaults
+  }
+  const auto load = [&](const std::string& part) {
+    const vision::DataSplits data =
+        load_data({.data = where.data,
+                   .data_dir = where.data_dir,
+                   .folder = {.channels = static_cast<int>(card.channels),
+                              .val_fraction = trained.val_fraction,
+                              .split_seed = static_cast<std::uint64_t>(trained.split_seed),
+                              .damaged = flags.damaged == "skip" ? vision::Damaged::skip : vision::Damaged::error,
+                              .only = part}},
+                  flags.json ? stderr : stdout);
+    return part == "test" ? data.test : part == "validation" ? data.validation : data.train;
+  };
+  const bool fallback = flags.split.empty();
+  if (fallback) flags.split = "test";
+  vision::Pictures pictures = load(flags.split);
+  if (pictures.size() == 0 && fallback) {
+    flags.split = "validation";
+    pictures = load(flags.split);
+  }
+  if (pictures.size() == 0) throw Error(fmt::format("{}: expected {} pictures, got none", where.data_dir, flags.split));
+  return pictures.first(flags.limit);
+}
+
+int eval(EvalFlags& flags) {
   flags.machine.apply();
   const vision::LoadedModel model = vision::load_model(flags.checkpoint, flags.machine.where());
   const vision::ModelCard& card = model.card;
-  const vision::DataSplits data = load_data(flags.data, flags.data_dir);
-  const vision::ImageSet& split = flags.split == "test" ? data.test : flags.split == "validation" ? data.validation : data.train;
-  const vision::ImageSet set = vision::first_pictures(split, flags.limit);
-  if (set.class_names != card.class_names)
-    throw Error(fmt::format("{}: expected the {} classes of {}, got a network for {} others", flags.checkpoint, set.classes(), flags.data,
-                            card.class_names.size()));
-  const Shape expected{card.height, card.width, card.channels}, got{set.images.dim(1), set.images.dim(2), set.images.dim(3)};
-  if (!(expected == got))
-    throw Error(fmt::format("{}: expected pictures of shape {}, got {} in {}", flags.checkpoint, expected.str(), got.str(), flags.data));
-  const vision::Evaluation e = vision::evaluate(*model.network, set, {card.mean, card.std}, flags.machine.where());
+  const vision::Pictures pictures = part_of(flags, card);
+  if (pictures.class_names() != card.class_names)
+    throw Error(fmt::format("{}: expected the {} classes of {}, got a network for {} others", flags.checkpoint, pictures.classes(),
+                            flags.data, card.class_names.size()));
+  const vision::InputOptions input{.height = card.height, .width = card.width, .resize = card.resize};
+  const vision::PictureShape got = pictures.shape(0);
+  if (got.channels != card.channels || (input.resize == 0 && (got.height != card.height || got.width != card.width)))
+    throw Error(fmt::format("{}: expected pictures of shape {}, got {} in {}", flags.checkpoint,
+                            Shape{card.height, card.width, card.channels}.str(), Shape{got.height, got.width, got.channels}.str(),
+                            flags.data));
+  const vision::Evaluation e =
+      vision::evaluate(*model.network, pictures, {card.mean, card.std}, {.device = flags.machine.where(), .input = input});
   if (flags.json) {
     std::vector<std::vector<std::int64_t>> confusion(card.class_names.size(), std::vector<std::int64_t>(card.class_names.size()));
     for (std::size_t i = 0; i < e.predictions.size(); ++i)
-      ++confusion[static_cast<std::size_t>(set.labels[i])][static_cast<std::size_t>(e.predictions[i])];
+      ++confusion[static_cast<std::size_t>(pictures.label(static_cast<std::int64_t>(i)))][static_cast<std::size_t>(e.predictions[i])];
     fmt::print("{}\n", nlohmann::ordered_json{{"checkpoint", flags.checkpoint},
                                               {"model", card.model},
                                               {"data", flags.data},
                                               {"split", flags.split},
-                                              {"images", set.size()},
+                                              {"images", pictures.size()},
                                               {"top1", e.top1},
                                               {"loss", e.loss},
                                               {"classes", card.class_names},
@@ -48,9 +90,9 @@ int eval(const EvalFlags& flags) {
   }
   fmt::print("{}, model {} with {} parameters\n", machine_text(flags.machine.where()), card.model,
              with_commas(model.network->parameter_count()));
-  fmt::print("{} {}: accuracy {:.2f} % on {} pictures, loss {:.4f}\n", flags.data, flags.split, 100 * e.top1, with_commas(set.size()),
+  fmt::print("{} {}: accuracy {:.2f} % on {} pictures, loss {:.4f}\n", flags.data, flags.split, 100 * e.top1, with_commas(pictures.size()),
              e.loss);
-  if (const std::string confused = confusion_text(set, e); !confused.empty()) fmt::print("most confused\n{}", confused);
+  if (const std::string confused = confusion_text(pictures, e); !confused.empty()) fmt::print("most confused\n{}", confused);
   return 0;
 }
 
@@ -60,14 +102,17 @@ void add_eval(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Measure a checkpoint's accuracy on a data set.");
   auto flags = std::make_shared<EvalFlags>();
   command->add_option("--checkpoint", flags->checkpoint, "a run's best.safetensors or last.safetensors")->required()->type_name("FILE");
-  command->add_option("--data", flags->data, "the data set, by name [mnist]")->check(CLI::IsMember({"mnist"}))->type_name("mnist");
+  command->add_option("--data", flags->data, "the data set, by name or as a folder [mnist]")->type_name("mnist|folder:PATH");
   command->add_option("--data-dir", flags->data_dir, "folder of the data set's files")->type_name("FOLDER");
-  command->add_option("--split", flags->split, "which part of it [test]")
+  command->add_option("--split", flags->split, "which part of it [test; where there is none, validation]")
       ->check(CLI::IsMember({"test", "validation", "train"}))
       ->type_name("test|validation|train");
   command->add_option("--limit", flags->limit, "the first so many pictures only")
       ->check(CLI::Range(1, 1000000000))
       ->type_name("1..1000000000");
+  command->add_option("--damaged", flags->damaged, "image files that cannot be read: an error, or left out [error]")
+      ->check(CLI::IsMember({"error", "skip"}))
+      ->type_name("error|skip");
   flags->machine.add_to(*command);
   command->add_flag("--json", flags->json, "print the result as JSON, with the confusion matrix (rows: true classes)");
   command->callback([=, &action] { action = [flags] { return eval(*flags); }; });

@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "autograd/loss.h"
+#include "autograd/softmax.h"
 #include "examples/cli/commands.h"
 #include "vision/data/image_file.h"
 #include "vision/training/checkpoint.h"
 #include "vision/transforms/resize.h"
+#include "vision/transforms/transform.h"
 
 namespace fovea::cli {
 namespace {
@@ -35,26 +36,32 @@ double border_mean(const Tensor& image) {   // (H, W, C)
   return sum / static_cast<double>(n);
 }
 
-/// The picture as the network's training pictures are: of their size, and with a dark ground where theirs is dark. Handwriting is usually
-/// dark on white while MNIST is the other way round; with "auto" the picture's border tells.
+/// The picture as the network's evaluation pictures are: resized and cut as they were; and with a dark ground where theirs is dark.
+/// Handwriting is usually dark on white while MNIST is the other way round; with "auto" the picture's border tells. Where training needed no
+/// resizing, grey pictures on a dark ground are padded to a square (nothing is cut from a digit), others lose what is outside the middle.
 struct Prepared {
-  Tensor image;   // (1, H, W, C) uint8
+  Tensor input;   // (1, H, W, C) float32, normalised
   bool inverted = false;
 };
-Prepared prepare(const std::string& path, const vision::ModelCard& card, const std::string& invert) {
+Prepared prepare(const std::string& path, const vision::ModelCard& card, const std::string& invert, Device device) {
   Prepared p;
   Tensor image = vision::read_image(path, static_cast<int>(card.channels));
-  if (invert == "auto") {
-    const bool dark_ground = card.channels == 1 && card.mean[0] < 0.3f;
-    p.inverted = dark_ground && border_mean(image) > 127.5;
-  } else {
-    p.inverted = invert == "on";
-  }
+  const bool dark_ground = card.channels == 1 && card.mean[0] < 0.3f;
+  p.inverted = invert == "on" || (invert == "auto" && dark_ground && border_mean(image) > 127.5);
   if (p.inverted) image = vision::invert(image);
-  if (image.dim(0) != card.height || image.dim(1) != card.width)
-    image = card.height == card.width ? vision::resize_to_square(image, card.height, vision::SquareFit::pad)
-                                      : vision::resize(image, card.height, card.width);
-  p.image = image.reshape({1, card.height, card.width, card.channels});
+  const bool fits = image.dim(0) == card.height && image.dim(1) == card.width;
+  std::int64_t resize = card.resize;
+  if (resize == 0 && !fits) {
+    if (card.height != card.width)
+      image = vision::resize(image, card.height, card.width);
+    else if (dark_ground)
+      image = vision::resize_to_square(image, card.height, vision::SquareFit::pad);
+    else
+      resize = card.height;
+  }
+  const vision::Transform transform({.height = card.height, .width = card.width, .resize = resize}, {card.mean, card.std});
+  p.input = Tensor::empty({1, card.height, card.width, card.channels}, DType::f32, device);
+  transform(image, 0, p.input.data<float>());
   return p;
 }
 
@@ -62,15 +69,14 @@ int predict(const PredictFlags& flags) {
   flags.machine.apply();
   const vision::LoadedModel model = vision::load_model(flags.checkpoint, flags.machine.where());
   const vision::ModelCard& card = model.card;
-  const vision::Normalize normalize(card.mean, card.std);
   const NoGrad no_grad;
   std::size_t width = 0;
   for (const std::string& name : card.class_names) width = std::max(width, name.size());
   std::vector<Prepared> pictures;   // all first: a bad file is told before anything is printed
-  for (const std::string& path : flags.images) pictures.push_back(prepare(path, card, flags.invert));
+  for (const std::string& path : flags.images) pictures.push_back(prepare(path, card, flags.invert, flags.machine.where()));
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const Variable logits = (*model.network)(Variable(normalize(pictures[i].image, flags.machine.where())));
-    const std::vector<double> p = softmax(logits.value()).to_vector<double>();
+    const Variable logits = (*model.network)(Variable(pictures[i].input));
+    const std::vector<double> p = softmax(logits).value().to_vector<double>();
     std::vector<std::size_t> order(p.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });

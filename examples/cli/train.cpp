@@ -32,6 +32,13 @@ struct TrainFlags {
   bool resuming = false, json = false;
 };
 
+/// "label_smoothing: expected ..." -> "--label-smoothing: expected ..."
+std::string as_flag(std::string message) {
+  for (std::size_t i = 0, end = message.find(':'); i < std::min(end, message.size()); ++i)
+    if (message[i] == '_') message[i] = '-';
+  return "--" + message;
+}
+
 /// Recipe file first, then flags.
 Recipe apply_flags(Recipe recipe, const TrainFlags& flags) {
   if (!flags.recipe.empty()) recipe = vision::read_recipe(flags.recipe, std::move(recipe));
@@ -40,7 +47,7 @@ Recipe apply_flags(Recipe recipe, const TrainFlags& flags) {
       try {
         vision::set_field(recipe, f, it->second);
       } catch (const vision::RecipeError& e) {
-        throw UsageError("--" + f.flag() + std::string(e.what()).substr(std::string(f.key).size()));
+        throw UsageError(as_flag(e.what()));
       }
     }
   return recipe;
@@ -56,12 +63,18 @@ Recipe resumed_recipe(const RunFolder& folder, const TrainFlags& flags) {
   return wanted;
 }
 
-/// The test pictures that the network gets wrong, as a contact sheet.
-void draw_wrong(const vision::ImageSet& test, const vision::Evaluation& e, const std::filesystem::path& path) {
+vision::FolderOptions folder_options(const Recipe& r) {
+  return {.val_fraction = r.val_fraction,
+          .split_seed = static_cast<std::uint64_t>(r.split_seed),
+          .damaged = r.damaged == "skip" ? vision::Damaged::skip : vision::Damaged::error};
+}
+
+/// The pictures that the network gets wrong, as a contact sheet.
+void draw_wrong(const vision::Pictures& pictures, const std::string& part, const vision::Evaluation& e, const std::filesystem::path& path) {
   std::vector<vision::Prediction> predictions;
   for (std::size_t i = 0; i < e.predictions.size(); ++i)
     predictions.push_back({.index = static_cast<std::int64_t>(i), .predicted = e.predictions[i], .probability = e.probabilities[i]});
-  vision::write_contact_sheet(path, test, predictions, {.title = "test pictures taken for another class, surest first"});
+  vision::write_contact_sheet(path, pictures, predictions, {.title = part + " pictures taken for another class, surest first"});
 }
 
 int train(const TrainFlags& flags) {
@@ -78,15 +91,24 @@ int train(const TrainFlags& flags) {
     recipe = apply_flags({}, flags);
   }
   if (recipe.threads > 0) kernels::set_threads(static_cast<int>(recipe.threads));
-  vision::DataSplits data = load_data(recipe.data, recipe.data_dir);
-  const vision::ImageSet test = vision::first_pictures(data.test, recipe.eval_limit);
+  std::FILE* const talk = flags.json ? stderr : stdout;   // with --json, standard output is data
+  vision::DataSplits data =
+      load_data({.data = recipe.data, .data_dir = recipe.data_dir, .normalize = recipe.normalize, .folder = folder_options(recipe)}, talk);
+  const bool on_test = data.test.size() > 0;
+  const vision::Pictures judged = (on_test ? data.test : data.validation).first(recipe.eval_limit);
+  const std::string part = on_test ? "test" : "validation";
+  if (!on_test) fmt::print(talk, "no test pictures: the result will be that on the validation pictures\n");
+  try {
+    vision::input_of(recipe, data);
+  } catch (const vision::RecipeError& e) {
+    throw UsageError(as_flag(e.what()));
+  }
   if (!folder) {
-    folder = RunFolder::create(flags.out.empty() ? RunFolder::free_name("runs", recipe.data + "-" + recipe.model)
+    folder = RunFolder::create(flags.out.empty() ? RunFolder::free_name("runs", data.name + "-" + recipe.model)
                                                  : std::filesystem::path(flags.out));
     write_file_atomically(folder->recipe(), vision::to_toml(recipe, true));
   }
 
-  std::FILE* const talk = flags.json ? stderr : stdout;   // with --json, standard output is data
   vision::Trainer trainer(recipe, std::move(data), *folder,
                           {.resume = flags.resuming, .stop = [] { return stop_requested.load(); }, .progress = talk});
   std::signal(SIGINT, request_stop);
@@ -105,20 +127,21 @@ int train(const TrainFlags& flags) {
     return kExitInterrupted;
   }
 
-  const auto wrong = std::llround((1 - result.test.top1) * static_cast<double>(test.size()));
-  draw_wrong(test, result.test, folder->wrong());
-  fmt::print(talk, "\ntest accuracy  {:.2f} % ({} of {} wrong), by the network of epoch {} (validation {:.2f} %)\n", 100 * result.test.top1,
-             wrong, with_commas(test.size()), result.best_epoch, 100 * result.best_val_top1);
+  const auto wrong = std::llround((1 - result.test.top1) * static_cast<double>(judged.size()));
+  draw_wrong(judged, part, result.test, folder->wrong());
+  fmt::print(talk, "\n{} accuracy  {:.2f} % ({} of {} wrong), by the network of epoch {}", part, 100 * result.test.top1, wrong,
+             with_commas(judged.size()), result.best_epoch);
+  fmt::print(talk, "{}\n", on_test ? fmt::format(" (validation {:.2f} %)", 100 * result.best_val_top1) : "");
   fmt::print(talk, "time           {} in {} epochs\n", vision::format_duration(result.seconds), recipe.epochs);
-  if (wrong > 0) fmt::print(talk, "most confused\n{}its mistakes   {}\n", confusion_text(test, result.test), folder->wrong().string());
+  if (wrong > 0) fmt::print(talk, "most confused\n{}its mistakes   {}\n", confusion_text(judged, result.test), folder->wrong().string());
   fmt::print(talk,
              "next\n  {0} eval --checkpoint {1}/best.safetensors --data {2}\n  {0} predict --checkpoint {1}/best.safetensors image.png\n",
-             program, folder_word, recipe.data);
+             program, folder_word, recipe.data == "folder" ? cli::quoted("folder:" + recipe.data_dir) : recipe.data);
   if (flags.json)
     fmt::print("{}\n", nlohmann::ordered_json{{"run", folder->path().string()},
-                                              {"test_top1", result.test.top1},
-                                              {"test_loss", result.test.loss},
-                                              {"val_top1", result.best_val_top1},
+                                              {on_test ? "test_top1" : "val_top1", result.test.top1},
+                                              {on_test ? "test_loss" : "val_loss", result.test.loss},
+                                              {"best_val_top1", result.best_val_top1},
                                               {"best_epoch", result.best_epoch},
                                               {"seconds", result.seconds}}
                            .dump());

@@ -40,26 +40,27 @@ template <class TC> FOVEA_INLINE bool plain(const Epilogue<TC>& e) {
   return !e.scale && !e.shift && !e.residual && e.activation == Activation::none && !e.accumulate;
 }
 
-/// One finished row of a tile to y at `at`: rounding, and the epilogue.
+/// The first n (or 16) of the finished sums `v` to y[at + channel ..]: the epilogue, and rounding.
+template <class TC> FOVEA_INLINE void finish(F16 v, std::int64_t n, std::int64_t at, std::int64_t channel, const Output<TC>& out) {
+  const Epilogue<TC>& e = out.e;
+  TC* y = out.y + at + channel;
+  if (e.accumulate) {
+    v = load_some(y, n) + v;
+  } else if (!plain(e)) {
+    if (e.scale)
+      v = e.shift ? fma(load_some(e.scale + channel, n), v, load_some(e.shift + channel, n)) : load_some(e.scale + channel, n) * v;
+    else if (e.shift)
+      v = v + load_some(e.shift + channel, n);
+    if (e.residual) v = v + load_some(e.residual + at + channel, n);
+    v = activate(e.activation, v);
+  }
+  store_some(y, v, n);
+}
+
+/// One finished row of a tile to y at `at`.
 template <class TC>
 FOVEA_INLINE void finish_row(const float* tile, std::int64_t cols, std::int64_t n0, std::int64_t at, const Output<TC>& out) {
-  const Epilogue<TC>& e = out.e;
-  TC* y = out.y + at + n0;
-  for (std::int64_t j = 0; j < cols; j += 16) {
-    const std::int64_t n = cols - j;
-    F16 v = load_some(tile + j, n);
-    if (e.accumulate) {
-      v = load_some(y + j, n) + v;
-    } else if (!plain(e)) {
-      if (e.scale)
-        v = e.shift ? fma(load_some(e.scale + n0 + j, n), v, load_some(e.shift + n0 + j, n)) : load_some(e.scale + n0 + j, n) * v;
-      else if (e.shift)
-        v = v + load_some(e.shift + n0 + j, n);
-      if (e.residual) v = v + load_some(e.residual + at + n0 + j, n);
-      v = activate(e.activation, v);
-    }
-    store_some(y + j, v, n);
-  }
+  for (std::int64_t j = 0; j < cols; j += 16) finish(load_some(tile + j, cols - j), cols - j, at, n0 + j, out);
 }
 
 /// Rows [m0, m1), columns [n0, n1) of one product; b: its packed panels.

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "kernels/cpu/simd.h"
+#include "kernels/fusion.h"
 
 namespace fovea::kernels::FOVEA_ISA {
 namespace {

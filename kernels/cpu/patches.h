@@ -9,6 +9,7 @@
 // slab, so k runs over S C contiguous floats.
 #pragma once
 
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/micro_kernel.h"
 #include "kernels/fusion.h"
 

@@ -32,8 +32,9 @@ TEST_P(EachOp, SameBitsForAnyNumberOfThreads) {
     const std::vector<Tensor> results = run_op(c, random_inputs(c), {}, DType::f32, Device::cpu, DType::f32);
     if (threads == 1) one = results;
     for (std::size_t i = 0; i < one.size(); ++i)
-      if (one[i].defined())
+      if (one[i].defined()) {
         EXPECT_EQ(std::memcmp(results[i].raw(), one[i].raw(), one[i].bytes()), 0) << threads << " threads, result " << i;
+      }
   }
   kernels::set_threads(before);
 }

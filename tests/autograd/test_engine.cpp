@@ -2,7 +2,10 @@
 
 #include <thread>
 
-#include "autograd/elementwise.h"
+#include "autograd/activation.h"
+#include "autograd/arithmetic.h"
+#include "autograd/dot.h"
+#include "autograd/reductions.h"
 #include "autograd/shape_ops.h"
 #include "autograd/variable.h"
 
@@ -116,7 +119,7 @@ TEST(Engine, MisuseIsSaid) {
   y.backward();
   EXPECT_THROW(y.backward(), Error);   // freed
   EXPECT_THROW(Variable().value(), ShapeError);
-  EXPECT_THROW(add(x, parameter({1})), ShapeError);
+  EXPECT_THROW(add(x, parameter({1, 2, 3})), ShapeError);
   Variable r = relu(x);
   EXPECT_THROW(r.set_requires_grad(false), ShapeError);
 }

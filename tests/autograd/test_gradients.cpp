@@ -1,10 +1,12 @@
 // test_gradients.cpp: the ops that a residual network is made of, by themselves and in a row.
+#include "autograd/arithmetic.h"
 #include "autograd/conv.h"
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/linear.h"
 #include "autograd/loss.h"
 #include "autograd/norm.h"
 #include "autograd/pooling.h"
+#include "autograd/reductions.h"
 #include "autograd/shape_ops.h"
 #include "tests/op_testing.h"
 

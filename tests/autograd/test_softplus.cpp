@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/gradcheck.h"
 
 namespace fovea {

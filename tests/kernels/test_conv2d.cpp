@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
+#include "kernels/conv2d_depthwise.h"
 #include "tests/kernels/product_testing.h"
 
 namespace fovea::kernels {
@@ -82,7 +83,62 @@ const std::vector<Conv2dShape> kShapes = {
     {.n = 1, .h = 3, .w = 3, .c = 1100, .k = 9, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // by taps
     {.n = 1, .h = 2, .w = 3, .c = 3300, .k = 5, .r = 2, .s = 1, .pad_h = 1},               // by channels
     {.n = 0, .h = 5, .w = 5, .c = 3, .k = 4, .r = 3, .s = 3},
+    // One filter a channel: kernels of their own from here on (IsDepthwise below names the first).
+    {.n = 2, .h = 14, .w = 14, .c = 33, .k = 33, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 33},
+    {.n = 1, .h = 15, .w = 13, .c = 17, .k = 17, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .groups = 17},
+    {.n = 3, .h = 11, .w = 18, .c = 3, .k = 3, .r = 5, .s = 5, .pad_h = 2, .pad_w = 2, .groups = 3},
+    {.n = 2, .h = 9, .w = 21, .c = 48, .k = 48, .r = 5, .s = 5, .stride_h = 2, .stride_w = 2, .pad_h = 2, .pad_w = 2, .groups = 48},
+    {.n = 2, .h = 14, .w = 14, .c = 80, .k = 80, .r = 7, .s = 7, .pad_h = 3, .pad_w = 3, .groups = 80},
+    {.n = 1, .h = 12, .w = 9, .c = 20, .k = 20, .r = 7, .s = 7, .stride_h = 2, .stride_w = 2, .pad_h = 3, .pad_w = 3, .groups = 20},
+    {.n = 1, .h = 13, .w = 16, .c = 19, .k = 19, .r = 3, .s = 3, .pad_h = 2, .pad_w = 3, .dilation_h = 2, .dilation_w = 3, .groups = 19},
+    {.n = 2, .h = 13, .w = 11, .c = 5, .k = 5, .r = 3, .s = 3, .stride_h = 3, .stride_w = 3, .pad_h = 1, .pad_w = 2, .groups = 5},
+    {.n = 1,
+     .h = 10,
+     .w = 11,
+     .c = 18,
+     .k = 18,
+     .r = 3,
+     .s = 5,
+     .stride_h = 4,
+     .stride_w = 7,
+     .pad_h = 1,
+     .pad_w = 1,
+     .groups = 18},   // gaps
+    {.n = 1,
+     .h = 11,
+     .w = 12,
+     .c = 16,
+     .k = 16,
+     .r = 3,
+     .s = 3,
+     .stride_h = 2,
+     .stride_w = 2,
+     .pad_h = 2,
+     .pad_w = 2,
+     .dilation_h = 2,
+     .dilation_w = 2,
+     .groups = 16},
+    {.n = 3, .h = 1, .w = 1, .c = 33, .k = 33, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 33},   // one pixel
+    {.n = 1, .h = 3, .w = 2, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 5, .pad_w = 6, .groups = 16},   // padding beyond the kernel's reach
+    {.n = 2, .h = 8, .w = 7, .c = 31, .k = 31, .r = 2, .s = 4, .pad_h = 1, .pad_w = 2, .groups = 31},
+    {.n = 1, .h = 9, .w = 9, .c = 6, .k = 6, .r = 1, .s = 1, .stride_h = 2, .stride_w = 3, .groups = 6},
+    {.n = 1, .h = 4, .w = 900, .c = 40, .k = 40, .r = 7, .s = 7, .pad_h = 3, .pad_w = 3, .groups = 40},   // lines are cut into strips
+    {.n = 7,
+     .h = 9,
+     .w = 40,
+     .c = 64,
+     .k = 64,
+     .r = 3,
+     .s = 3,
+     .pad_h = 1,
+     .pad_w = 1,
+     .groups = 64},   // several tasks, each across images
+    {.n = 0, .h = 5, .w = 5, .c = 3, .k = 3, .r = 3, .s = 3, .groups = 3},
+    // Those two are not: a channel multiplier, and a reach that no line buffer holds.
+    {.n = 1, .h = 6, .w = 7, .c = 9, .k = 18, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 9},
+    {.n = 1, .h = 130, .w = 130, .c = 2, .k = 2, .r = 2, .s = 2, .dilation_h = 110, .dilation_w = 110, .groups = 2},
 };
+constexpr std::size_t kFirstDepthwise = 25, kLastDepthwise = 41;
 /// Those that Reference's seven loops do in milliseconds.
 bool small(const Conv2dShape& s) { return s.rows() * s.taps() * s.k < 3'000'000; }
 
@@ -170,6 +226,11 @@ template <class T> void check_all() {
 }
 TEST(Conv2d, FollowsTheDefinition) { check_all<float>(); }
 TEST(Conv2d, FollowsTheDefinitionBf16) { check_all<bfloat16>(); }
+
+TEST(Conv2d, IsDepthwise) {
+  for (std::size_t i = 0; i < kShapes.size(); ++i)
+    EXPECT_EQ(is_depthwise(kShapes[i]), i == 12 || (i >= kFirstDepthwise && i <= kLastDepthwise)) << i << ' ' << name(kShapes[i]);
+}
 
 TEST(Conv2d, SmallIntegersAreExact) {
   for (Isa i : all_isas()) {
@@ -291,6 +352,8 @@ TEST(Conv2d, StoredHashes) {
       {11, 10810338831434560878u, 2212311295589402821u, 11523090074205876501u, 14121103593323558041u},
       {14, 12036915259667423109u, 14071284634650723845u, 14236816994066528275u, 11555319556392918399u},
       {21, 6305849557987925777u, 9774050835478622543u, 1823699612852574056u, 16226620164835533832u},
+      {26, 9116362400730039684u, 13513501822232671230u, 1755682978543463081u, 11349983969315436143u},
+      {29, 5275432228956203137u, 666768374166183718u, 16955024040076524409u, 9047329111939031432u},
   };
   for (Isa i : fused_isas()) {
     const WithIsa with(i);

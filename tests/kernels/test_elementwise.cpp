@@ -1,4 +1,4 @@
-// test_elementwise.cpp: add, scale, ReLU and softplus: Cpu against Reference, aliasing, accumulation, NaN.
+// test_elementwise.cpp: add, scale and softplus: Cpu against Reference, aliasing, accumulation, NaN.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,7 +20,7 @@ TYPED_TEST_SUITE(Elementwise, Types);
 
 constexpr std::int64_t kSizes[] = {0, 1, 15, 16, 17, 1000, 16384, 16384 + 7, 50001};   // a task is 16384 elements
 
-// add, scale and ReLU round once in both backends, after exact or single float operations: u for the output, and for scale with
+// add and scale round once in both backends, after exact or single float operations: u for the output, and for scale with
 // accumulation one more float rounding of terms below 4.
 TYPED_TEST(Elementwise, CpuMatchesReference) {
   using T = TypeParam;
@@ -41,16 +41,6 @@ TYPED_TEST(Elementwise, CpuMatchesReference) {
       scale(Cpu{}, a.data(), 1.7f, y.data(), n, true);
       scale(Reference{}, fa.data(), 1.7f, want.data(), n, true);
       expect_close(y, want, u, 4 * 0x1p-24, "scale, accumulated");
-      relu_forward(Cpu{}, a.data(), y.data(), n);
-      relu_forward(Reference{}, fa.data(), want.data(), n);
-      expect_close(y, want, 0, 0, "relu");
-      relu_backward(Cpu{}, a.data(), b.data(), y.data(), n, false);
-      relu_backward(Reference{}, fa.data(), fb.data(), want.data(), n, false);
-      expect_close(y, want, 0, 0, "relu gradient");
-      y = b, want = fb;
-      relu_backward(Cpu{}, a.data(), b.data(), y.data(), n, true);
-      relu_backward(Reference{}, fa.data(), fb.data(), want.data(), n, true);
-      expect_close(y, want, u, 0, "relu gradient, accumulated");
     }
   });
 }
@@ -66,41 +56,6 @@ TYPED_TEST(Elementwise, OutputMayBeAnInput) {
     add(Cpu{}, first ? in_place.data() : a.data(), first ? b.data() : in_place.data(), in_place.data(), n);
     EXPECT_EQ(hash_of(in_place), hash_of(apart));
   }
-  relu_forward(Cpu{}, a.data(), apart.data(), n);
-  in_place = a;
-  relu_forward(Cpu{}, in_place.data(), in_place.data(), n);
-  EXPECT_EQ(hash_of(in_place), hash_of(apart));
-  relu_backward(Cpu{}, a.data(), b.data(), apart.data(), n, false);
-  in_place = b;
-  relu_backward(Cpu{}, a.data(), in_place.data(), in_place.data(), n, false);
-  EXPECT_EQ(hash_of(in_place), hash_of(apart));
-}
-
-TYPED_TEST(Elementwise, ReluKeepsNaN) {
-  using T = TypeParam;
-  on_every_isa([&] {
-    std::vector<T> x(37, T(kNaN)), y(37);
-    x[1] = T(-kInf), x[2] = T(kInf), x[3] = T(-0.f);
-    relu_forward(Cpu{}, x.data(), y.data(), 37);
-    EXPECT_TRUE(std::isnan(float(y[0])));
-    EXPECT_TRUE(std::isnan(float(y[36])));   // in the tail
-    EXPECT_EQ(float(y[1]), 0.f);
-    EXPECT_EQ(float(y[2]), kInf);
-    EXPECT_EQ(float(y[3]), 0.f);
-  });
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  double y = 0;
-  relu_forward(Reference{}, &nan, &y, 1);
-  EXPECT_TRUE(std::isnan(y));
-}
-
-TEST(ReluReference, ByHand) {
-  const std::vector<double> x{-2, 0, 3}, dy{10, 20, 30};
-  std::vector<double> y(3), dx{1, 1, 1};
-  relu_forward(Reference{}, x.data(), y.data(), 3);
-  EXPECT_EQ(y, (std::vector<double>{0, 0, 3}));
-  relu_backward(Reference{}, y.data(), dy.data(), dx.data(), 3, true);
-  EXPECT_EQ(dx, (std::vector<double>{1, 1, 31}));   // the gradient at 0 is 0
 }
 
 // exp, log1p, a sum and a quotient, each within 2 or 3 ulp, joined with positive terms: 8 ulp, then the rounding to T. Below

@@ -1,5 +1,5 @@
-// test_math.cpp: exp, log and log1p of cpu/math.h against double, over their whole range. This file compiles them for the
-// baseline; the wider instruction sets run them in the softplus and softmax tests.
+// test_math.cpp: exp, log, log1p, sigmoid, tanh and erf of cpu/math.h against double, over their whole range. This file compiles them for the
+// baseline; the wider instruction sets run them in the tests of activations and softmax.
 #define FOVEA_ISA under_test
 #include "kernels/cpu/math.h"
 
@@ -18,6 +18,9 @@ constexpr float kInf = std::numeric_limits<float>::infinity(), kNaN = std::numer
 
 float exp_of(float x) { return under_test::exp(under_test::broadcast(x))[0]; }
 float log_of(float x) { return under_test::log(under_test::broadcast(x))[0]; }
+float sigmoid_of(float x) { return under_test::sigmoid(under_test::broadcast(x))[0]; }
+float tanh_of(float x) { return under_test::tanh(under_test::broadcast(x))[0]; }
+float erf_of(float x) { return under_test::erf(under_test::broadcast(x))[0]; }
 float log1p_of(float x) { return under_test::log1p(under_test::broadcast(x))[0]; }
 
 /// The error in units in the last place of the exact value (of the smallest normal, below it).
@@ -85,6 +88,48 @@ TEST(Math, Log1pIsWithinThreeUlp) {
   EXPECT_EQ(log1p_of(0.f), 0.f);
   EXPECT_EQ(log1p_of(kInf), kInf);
   EXPECT_TRUE(std::isnan(log1p_of(kNaN)));
+}
+
+/// The largest error over [-limit, limit], evenly, and over both signs down to 1e-30, by a factor.
+template <class F, class G> double worst_ulps(F f, G exact, float limit) {
+  double worst = 0;
+  for (float x = -limit; x < limit; x += limit * 2e-6f) worst = std::max(worst, ulps(f(x), exact(double(x))));
+  for (float x = limit; x > 1e-30f; x *= 0.9995f)
+    for (const float v : {x, -x}) worst = std::max(worst, ulps(f(v), exact(double(v))));
+  return worst;
+}
+
+TEST(Math, SigmoidTanhAndErfAreWithinTheirBounds) {
+  EXPECT_LT(worst_ulps(
+                sigmoid_of, [](double x) { return 1 / (1 + std::exp(-x)); }, 87.f),
+            3);
+  EXPECT_LT(worst_ulps(
+                tanh_of, [](double x) { return std::tanh(x); }, 10.f),
+            3);
+  EXPECT_LT(worst_ulps(
+                erf_of, [](double x) { return std::erf(x); }, 5.f),
+            2);
+  for (const float x : {0.624999f, 0.625f, 0.625001f}) EXPECT_LT(ulps(tanh_of(x), std::tanh(double(x))), 3);   // where branches meet
+  for (const float x : {0.92773f, 0.927734375f, 0.92774f}) EXPECT_LT(ulps(erf_of(x), std::erf(double(x))), 2);
+}
+
+TEST(Math, SigmoidTanhAndErfAtTheEdges) {
+  EXPECT_EQ(sigmoid_of(0.f), 0.5f);
+  for (const float x : {90.f, 1e30f, kInf}) {
+    EXPECT_EQ(sigmoid_of(x), 1.f);
+    EXPECT_EQ(sigmoid_of(-x), 0.f);
+    EXPECT_EQ(tanh_of(x), 1.f);
+    EXPECT_EQ(tanh_of(-x), -1.f);
+    EXPECT_EQ(erf_of(x), 1.f);
+    EXPECT_EQ(erf_of(-x), -1.f);
+  }
+  EXPECT_EQ(tanh_of(0.f), 0.f);
+  EXPECT_EQ(erf_of(0.f), 0.f);
+  for (const float nan : {kNaN, -kNaN}) {
+    EXPECT_TRUE(std::isnan(sigmoid_of(nan)));
+    EXPECT_TRUE(std::isnan(tanh_of(nan)));
+    EXPECT_TRUE(std::isnan(erf_of(nan)));
+  }
 }
 
 }   // namespace

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "autograd/node.h"
 #include "nn/sequential.h"
 
@@ -69,7 +69,7 @@ Result run(Mode mode, bool listen, DType dtype, Device device) {
   int calls = 0;
   const auto count = [&](const Module&, const Variable&, const Variable&) { ++calls; };
   if (listen)
-    net.for_each([&](Module& m) {
+    net.apply([&](Module& m) {
       if (dynamic_cast<Conv2d*>(&m)) handles.push_back(m.on_forward(count));
     });
 

@@ -3,12 +3,12 @@
 
 #include <cmath>
 
+#include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/flatten.h"
 #include "nn/linear.h"
 #include "nn/pooling.h"
-#include "nn/relu.h"
 #include "nn/sequential.h"
 
 namespace fovea::nn {
@@ -107,7 +107,9 @@ TEST(Linear, IsXTimesTheTransposedWeightPlusBias) {
   const Variable y = layer(Variable(Tensor::from<float>({1, 0, -1, 2, 2, 2}, {2, 3})));
   EXPECT_EQ(y.value().to_vector<float>(), (std::vector<float>{8, 18, 22, 50}));
   EXPECT_THROW(layer(Variable(Tensor::zeros({2, 4}))), ShapeError);
-  EXPECT_THROW(layer(Variable(Tensor::zeros({2, 1, 1, 3}))), ShapeError);
+  EXPECT_THROW(layer(Variable(Tensor::zeros({}))), ShapeError);
+  EXPECT_EQ(layer(Variable(Tensor::zeros({5, 1, 4, 3}))).shape(), (Shape{5, 1, 4, 2}));
+  EXPECT_EQ(layer(Variable(Tensor::from<float>({2, 2, 2}, {3}))).value().to_vector<float>(), (std::vector<float>{22, 50}));
   EXPECT_EQ(Linear({.in = 3, .out = 2, .bias = false}).parameter_count(), 6);
   EXPECT_THROW(Linear({.in = 3}), ShapeError);
 }

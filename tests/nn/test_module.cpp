@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/dot.h"
+#include "autograd/recompute.h"
+#include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/flatten.h"
+#include "nn/identity.h"
 #include "nn/linear.h"
 #include "nn/pooling.h"
-#include "nn/relu.h"
 #include "nn/sequential.h"
 
 namespace fovea::nn {
@@ -144,6 +147,59 @@ TEST(Module, TrainAndEvalReachAllBelow) {
   EXPECT_FALSE(net.add<ReLU>().training());
   net.train();
   EXPECT_TRUE(inner.training());
+}
+
+TEST(Module, ApplyVisitsParentsFirst) {
+  Sequential net;
+  net.add<Sequential>().add<ReLU>();
+  net.add<Identity>();
+  std::vector<std::string> seen;
+  net.apply([&](Module& m) { seen.push_back(m.path() + ":" + m.describe()); });
+  EXPECT_EQ(seen, (std::vector<std::string>{":Sequential", "0:Sequential", "0.0:ReLU", "1:Identity"}));
+}
+
+TEST(Module, FindsAParameterByItsName) {
+  Sequential net;
+  net.add<Sequential>().add<Linear>({.in = 2, .out = 3});
+  EXPECT_EQ(net.parameter("0.0.bias").shape(), (Shape{3}));
+  net.parameter("0.0.weight").assign(Tensor::full({3, 2}, 7));
+  EXPECT_EQ(net.parameters()[0].second->value.value().to_vector<float>(), std::vector<float>(6, 7.f));
+  EXPECT_THROW(net.parameter("0.weight"), Error);
+}
+
+TEST(Module, FrozenParametersReceiveNoGradient) {
+  Sequential net;
+  auto& body = net.add<Sequential>();
+  body.add<Conv2d>({.in = 3, .out = 4});
+  auto& norm = body.add<BatchNorm2d>({.channels = 4});
+  net.add<GlobalAvgPool2d>();
+  net.add<Linear>({.in = 4, .out = 2});
+  body.set_requires_grad(false);
+  const std::vector<float> before = norm.running_mean().to_vector<float>();
+  mean(net(image({2, 5, 5, 3}))).backward();
+  for (const auto& [name, p] : net.parameters()) EXPECT_EQ(p->value.has_grad(), name.starts_with("2.")) << name;
+  EXPECT_NE(norm.running_mean().to_vector<float>(), before);   // statistics are no parameters: eval() freezes them
+  const std::vector<float> after = norm.running_mean().to_vector<float>();
+  body.eval();
+  mean(net(image({2, 5, 5, 3}))).backward();
+  EXPECT_EQ(norm.running_mean().to_vector<float>(), after);
+  body.set_requires_grad(true);
+  mean(net(image({2, 5, 5, 3}))).backward();
+  for (const auto& [name, p] : net.parameters()) EXPECT_TRUE(p->value.has_grad()) << name;
+}
+
+TEST(Module, ARecomputedSegmentIsOneForwardPass) {
+  Sequential net;
+  auto& norm = net.add<BatchNorm2d>({.channels = 3});
+  int seen = 0;
+  const auto handle = net.on_forward([&](const Module&, const Variable&, const Variable&) { ++seen; });
+  const Variable y = recompute([&](const Variable& v) { return net(v); }, image({2, 4, 4, 3}));
+  const std::vector<float> statistics = norm.running_mean().to_vector<float>();
+  mean(y).backward();
+  EXPECT_EQ(norm.num_batches_tracked(), 1);
+  EXPECT_EQ(norm.running_mean().to_vector<float>(), statistics);
+  EXPECT_EQ(seen, 1);
+  EXPECT_TRUE(net.parameter("0.weight").has_grad());
 }
 
 TEST(Module, MovesToDoubleOnReferenceAndBack) {

@@ -17,6 +17,17 @@ void expect_rates(const Schedule& schedule, const std::vector<double>& expected)
 }
 
 TEST(Schedule, AsPyTorch) {
+  expect_rates(step_decay({.lr = 0.4, .period = 4, .gamma = 0.3}), pytorch::step_decay);
+  expect_rates(multi_step({.lr = 0.4, .milestones = {3, 7, 7, 9}, .gamma = 0.3}), pytorch::multi_step);
+  expect_rates(exponential({.lr = 0.4, .gamma = 0.8}), pytorch::exponential);
+  expect_rates(linear({.lr = 0.4, .start_factor = 0.25, .end_factor = 0.75, .steps = 7}), pytorch::linear);
+  expect_rates(polynomial({.lr = 0.4, .power = 2.5, .steps = 9}), pytorch::polynomial);
+  expect_rates(cosine_restarts({.lr = 0.4, .min_lr = 0.01, .period = 4, .factor = 2}), pytorch::cosine_restarts);
+  expect_rates(cosine_restarts({.lr = 0.4, .period = 5}), pytorch::cosine_restarts_equal);
+  expect_rates(sequence({{linear({.lr = 0.4, .start_factor = 0.5, .end_factor = 1, .steps = 4}), 3},
+                         {step_decay({.lr = 0.4, .period = 3, .gamma = 0.5}), 6},
+                         {exponential({.lr = 0.4, .gamma = 0.9}), 0}}),
+               pytorch::sequence);
   expect_rates(cosine({.lr = 0.4, .min_lr = 0.01, .steps = 13}), pytorch::cosine);
   expect_rates(one_cycle({.max_lr = 0.5, .steps = 20}), pytorch::one_cycle);
   expect_rates(one_cycle({.max_lr = 0.5, .steps = 7, .pct_start = 0.45, .div_factor = 10, .final_div_factor = 100}),
@@ -43,6 +54,18 @@ TEST(Schedule, Ends) {
     for (int t = 0; t < 12; ++t) EXPECT_TRUE(std::isfinite(one_cycle({.max_lr = 1, .steps = 10, .pct_start = pct})(t)));
 }
 
+TEST(Schedule, EndsOfTheOthers) {
+  EXPECT_EQ(linear({.lr = 2, .steps = 4})(100), 0);
+  EXPECT_EQ(polynomial({.lr = 2, .steps = 4})(100), 0);
+  EXPECT_EQ(multi_step({.lr = 2, .milestones = {}, .gamma = 0.5})(100), 2);
+  EXPECT_DOUBLE_EQ(exponential({.lr = 1, .gamma = 0.97, .period = 100})(50), std::sqrt(0.97));
+  const Schedule restarts = cosine_restarts({.lr = 1, .period = 3, .factor = 3});   // begins anew at 3, 12, 39
+  for (const int t : {0, 3, 12, 39}) EXPECT_EQ(restarts(t), 1) << t;
+  EXPECT_LT(restarts(38), 0.01);
+  EXPECT_EQ(sequence({{constant(1), 0}, {constant(2), 5}})(0), 2);
+  EXPECT_EQ(sequence({{constant(1), 2}, {constant(2), 5}})(1000), 2);
+}
+
 TEST(Schedule, WarmupComesBeforeTheHorizon) {
   const Schedule inner = cosine({.lr = 1, .steps = 10}), outer = warmup(inner, 4, 0.5);
   for (int t = 0; t < 4; ++t) EXPECT_DOUBLE_EQ(outer(t), 0.5 + 0.5 * t / 4);
@@ -64,6 +87,22 @@ TEST(Schedule, RejectsArgumentsOutOfRange) {
   EXPECT_THROW(warmup(nullptr, 3, 0.1), ShapeError);
   EXPECT_THROW(warmup(constant(1), -1, 0.1), ShapeError);
   EXPECT_THROW(warmup(constant(1), 3, 2), ShapeError);
+  EXPECT_THROW(step_decay({.lr = 1, .period = 0}), ShapeError);
+  EXPECT_THROW(step_decay({.lr = 1, .period = 1, .gamma = -1}), ShapeError);
+  EXPECT_THROW(multi_step({.lr = 1, .milestones = {5, 3}}), ShapeError);
+  EXPECT_THROW(exponential({.lr = 1, .gamma = 0}), ShapeError);
+  EXPECT_THROW(exponential({.lr = 1, .gamma = 0.9, .period = 0}), ShapeError);
+  EXPECT_THROW(linear({.lr = 1, .steps = 0}), ShapeError);
+  EXPECT_THROW(linear({.lr = 1, .start_factor = -1, .steps = 3}), ShapeError);
+  EXPECT_THROW(polynomial({.lr = 1, .steps = 0}), ShapeError);
+  EXPECT_THROW(polynomial({.lr = 1, .power = 0, .steps = 3}), ShapeError);
+  EXPECT_THROW(cosine_restarts({.lr = 1, .period = 0}), ShapeError);
+  EXPECT_THROW(cosine_restarts({.lr = 1, .period = 1, .factor = 0}), ShapeError);
+  EXPECT_THROW(cosine_restarts({.lr = 1, .min_lr = 2, .period = 1}), ShapeError);
+  EXPECT_THROW(sequence({}), ShapeError);
+  EXPECT_THROW(sequence({{nullptr, 1}}), ShapeError);
+  EXPECT_THROW(sequence({{constant(1), -1}}), ShapeError);
+  EXPECT_THROW(sequence({{constant(1), 1}})(-1), ShapeError);
   EXPECT_THROW(constant(1)(-1), ShapeError);
   EXPECT_THROW(warmup(constant(1), 3, 0.1)(-1), ShapeError);
 }

@@ -1,86 +1,9 @@
-// SGD against PyTorch, and what every optimiser shares: the arena, skipping, state.
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <cstring>
-
-#include "autograd/elementwise.h"
+// What every optimiser shares, on SGD: the arena, skipping, state. (test_optimizers.cpp has the numbers.)
 #include "optim/sgd.h"
-#include "pytorch_numbers.h"
+#include "problem.h"
 
 namespace fovea::optim {
 namespace {
-
-/// The two parameters of make_pytorch_numbers.py: w (2, 3) and b (5).
-struct Problem {
-  std::vector<Variable> parameters;
-
-  Problem(DType dtype, Device device) {
-    for (const Shape& shape : {Shape{2, 3}, Shape{5}}) {
-      const double start = parameters.empty() ? 0 : 10;
-      std::vector<double> values;
-      for (std::int64_t i = 0; i < shape.elements(); ++i) values.push_back(std::cos(static_cast<double>(i) + start));
-      parameters.emplace_back(Tensor::from<double>(values, shape, device).to(dtype), true);
-    }
-  }
-
-  void backward(int p, int t) {
-    Variable& x = parameters[static_cast<std::size_t>(p)];
-    std::vector<double> dy = x.value().to_vector<double>();
-    for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = std::sin(0.7 * static_cast<double>(i) + 1.3 * t + p) + 0.3 * dy[i];
-    dot(x, Tensor::from<double>(dy, x.shape(), x.device()).to(x.dtype())).backward();
-  }
-
-  void step(Optimizer& sgd, double lr, int t) {
-    sgd.set_lr(t > 5 ? lr / 2 : lr);
-    sgd.zero_grad();
-    backward(0, t);
-    if (t != 0 && t != 3 && t != 4) backward(1, t);
-    sgd.step();
-  }
-
-  std::vector<double> values() const {
-    std::vector<double> all;
-    for (const Variable& p : parameters)
-      for (const double v : p.value().to_vector<double>()) all.push_back(v);
-    return all;
-  }
-};
-
-struct Variant {
-  const char* name;
-  SGDOptions options;
-  const std::vector<double>& expected;
-};
-const std::vector<Variant>& variants() {
-  static const std::vector<Variant> list{
-      {"plain", {.lr = 0.1}, pytorch::sgd_plain},
-      {"momentum", {.lr = 0.1, .momentum = 0.9}, pytorch::sgd_momentum},
-      {"dampening", {.lr = 0.1, .momentum = 0.8, .dampening = 0.3}, pytorch::sgd_dampening},
-      {"weight decay", {.lr = 0.1, .weight_decay = 0.05}, pytorch::sgd_weight_decay},
-      {"nesterov", {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.05, .nesterov = true}, pytorch::sgd_nesterov},
-  };
-  return list;
-}
-
-void expect_pytorch(DType dtype, Device device, double tolerance) {
-  for (const Variant& v : variants()) {
-    Problem problem(dtype, device);
-    SGD sgd(problem.parameters, v.options);
-    for (int t = 0; t < 10; ++t) problem.step(sgd, v.options.lr, t);
-    const std::vector<double> got = problem.values();
-    ASSERT_EQ(got.size(), v.expected.size());
-    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], v.expected[i], tolerance) << v.name << " " << i;
-    EXPECT_EQ(sgd.steps(), 10);
-  }
-}
-
-// The same operations in another order at most: 10 steps of a few roundings of numbers near 1.
-TEST(SGD, TenStepsAsPyTorchInDouble) { expect_pytorch(DType::f64, Device::reference, 1e-13); }
-TEST(SGD, TenStepsAsPyTorchInFloat) {
-  expect_pytorch(DType::f32, Device::cpu, 2e-6);
-  expect_pytorch(DType::f32, Device::reference, 2e-6);
-}
 
 TEST(SGD, SkipsParametersWithoutGradient) {
   Problem problem(DType::f64, Device::reference);
@@ -102,22 +25,6 @@ TEST(SGD, SkipsParametersWithoutGradient) {
   sgd.zero_grad();
   sgd.step();   // nobody has one
   EXPECT_EQ(problem.parameters[0].version(), version_w + 1);
-}
-
-TEST(SGD, StateContinuesBitForBit) {
-  for (const Variant& v : variants()) {
-    Problem through(DType::f32, Device::cpu);
-    SGD sgd(through.parameters, v.options);
-    for (int t = 0; t < 4; ++t) through.step(sgd, v.options.lr, t);
-    const State state = sgd.state();
-    Problem resumed(DType::f32, Device::cpu);
-    for (std::size_t i = 0; i < 2; ++i) resumed.parameters[i].assign(through.parameters[i].value());
-    SGD other(resumed.parameters, v.options);
-    other.load_state(state);
-    for (int t = 4; t < 10; ++t) through.step(sgd, v.options.lr, t), resumed.step(other, v.options.lr, t);
-    EXPECT_EQ(through.values(), resumed.values()) << v.name;
-    EXPECT_EQ(other.steps(), 10);
-  }
 }
 
 TEST(SGD, RejectsStateThatDoesNotFit) {

@@ -26,7 +26,7 @@ usage '--threads: .*got .100000.' train --threads 100000
 usage '--seed: .*got .x.' train --seed x
 usage '--device: expected one of cpu\|reference' train --device gpu
 usage '--model: .*did you mean resnet8_mnist' train --model resnet8_mnits
-usage '--data: expected one of mnist, got .cifar.' train --data cifar
+usage '--data: expected one of mnist\|folder:PATH, got .cifar.' train --data cifar
 usage '--resume: expected the run.s folder' train --resume
 usage 'checkpoint' eval --data mnist
 usage '--threads' eval --checkpoint x --threads -1

@@ -93,10 +93,10 @@ TEST(BitmapFont, EachLetterHasItsOwnShape) {
   }
 }
 
-ImageSet four_pictures() {   // 2 x 3 pixels of 10, 20, 30, 40
+Pictures four_pictures() {   // 2 x 3 pixels of 10, 20, 30, 40
   std::vector<std::uint8_t> pixels;
   for (int i = 1; i <= 4; ++i) pixels.insert(pixels.end(), 6, static_cast<std::uint8_t>(10 * i + 100));
-  return {.images = Tensor::from(pixels, {4, 2, 3, 1}), .labels = {0, 1, 0, 1}, .class_names = {"a", "b"}};
+  return {Tensor::from(pixels, {4, 2, 3, 1}), {0, 1, 0, 1}, {"a", "b"}};
 }
 
 int pixel(const Tensor& sheet, std::int64_t y, std::int64_t x) { return sheet.data<std::uint8_t>()[(y * sheet.dim(1) + x) * 3 + 1]; }
@@ -115,13 +115,16 @@ TEST(ContactSheet, SurestMistakesFirstAndAGridByHand) {
 }
 
 TEST(ContactSheet, LimitColoursAndAnEmptySheet) {
-  ImageSet set{.images = Tensor::zeros({30, 4, 4, 3}, DType::u8),
-               .labels = std::vector<std::int64_t>(30, 0),
-               .class_names = {"automobile", "truck"}};
+  const Pictures set(Tensor::zeros({30, 4, 4, 3}, DType::u8), std::vector<std::int64_t>(30, 0), {"automobile", "truck"});
   std::vector<Prediction> all;
   for (std::int64_t i = 0; i < 30; ++i) all.push_back({i, 1, 0.5f});
   // The caption "automobile -> truck" is wider than the picture: cells of 19 * 6 - 1 = 113.
-  EXPECT_EQ(draw_contact_sheet(set, all, {.limit = 6, .columns = 3}).shape(), Shape({10 + 2 * (12 + 4 + 36 + 10), 10 + 3 * 123, 3}));
+  EXPECT_EQ(draw_contact_sheet(set, all, {.zoom = 3, .limit = 6, .columns = 3}).shape(),
+            Shape({10 + 2 * (12 + 4 + 36 + 10), 10 + 3 * 123, 3}));
+  EXPECT_EQ(draw_contact_sheet(set, all, {.limit = 6, .columns = 3}).dim(0), 10 + 2 * (96 + 4 + 36 + 10));   // zoom 24
+  const Pictures large(Tensor::zeros({1, 100, 400, 3}, DType::u8), {0}, {"a", "b"});
+  EXPECT_EQ(draw_contact_sheet(large, {{0, 1, 0.5f}}, {.columns = 1}).shape(),
+            Shape({10 + 48 + 4 + 36 + 10, 10 + 192 + 10, 3}));   // shrunk to 48 x 192
   EXPECT_EQ(draw_contact_sheet(set, {}, {}).dim(0), 10);
   EXPECT_EQ(draw_contact_sheet(set, {}, {.title = "no mistakes"}).dim(0), 38);
   EXPECT_THROW(draw_contact_sheet(set, {{30, 1, 0.5f}}), ShapeError);

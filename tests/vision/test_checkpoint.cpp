@@ -6,7 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
+#include "autograd/reductions.h"
 #include "nn/state.h"
 #include "optim/sgd.h"
 #include "vision/models/models.h"
@@ -83,7 +84,7 @@ TEST_F(Checkpoint, GivesBackTrainingState) {
   const auto saved = network(1);
   // An optimiser with a past: one step with gradients that differ from element to element.
   optim::SGD past(parameters(*saved), {.lr = 0.1, .momentum = 0.9});
-  for (Variable& p : past.arena().parameters()) dot(p, Tensor::randn(p.shape(), RandomKey{.seed = 3})).backward();
+  for (optim::Parameter& p : past.arena().parameters()) dot(p.value, Tensor::randn(p.value.shape(), RandomKey{.seed = 3})).backward();
   past.step();
   const TrainingState state{.epoch = 3,
                             .step = 17,
@@ -162,7 +163,7 @@ TEST_F(Checkpoint, ARefusedTrainingCheckpointChangesNothing) {
   const auto saved = network(1), mine = network(2), untouched = network(2);
   const fs::path path = folder_ / "t.safetensors";
   optim::SGD theirs(parameters(*saved), {.lr = 0.1, .momentum = 0.9}), own(parameters(*mine), {.lr = 0.1, .momentum = 0.9});
-  for (Variable& p : theirs.arena().parameters()) mean(p).backward();
+  for (optim::Parameter& p : theirs.arena().parameters()) mean(p.value).backward();
   theirs.step();
   const auto attempt = [&] { return refusal([&] { load_training(path, *mine, card(), own); }); };
 

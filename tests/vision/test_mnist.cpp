@@ -1,4 +1,4 @@
-// The MNIST files in the repository, the IDX reader on every kind of damage, the order of an epoch, the loader.
+// The MNIST files in the repository, the IDX reader on every kind of damage, the order of an epoch.
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "vision/data/idx.h"
-#include "vision/data/loader.h"
+#include "vision/data/pictures.h"
 
 namespace fovea::vision {
 namespace {
@@ -78,32 +78,33 @@ class MnistFiles : public testing::Test {
 TEST(Mnist, RepositoryHoldsTheRealFiles) {   // counts and pixels as read by Python's gzip and struct
   const DataSplits mnist = load_mnist(kMnist);
   EXPECT_EQ(mnist.name, "mnist");
-  EXPECT_EQ(mnist.train.images.shape(), Shape({55000, 28, 28, 1}));
-  EXPECT_EQ(mnist.validation.images.shape(), Shape({5000, 28, 28, 1}));
-  EXPECT_EQ(mnist.test.images.shape(), Shape({10000, 28, 28, 1}));
+  EXPECT_EQ(mnist.train.shape(0), (PictureShape{28, 28, 1}));
   EXPECT_EQ(mnist.train.size(), 55000);
   EXPECT_EQ(mnist.validation.size(), 5000);
+  EXPECT_EQ(mnist.test.size(), 10000);
   EXPECT_EQ(mnist.test.classes(), 10);
-  EXPECT_EQ(mnist.test.class_names[9], "9");
+  EXPECT_EQ(mnist.test.class_names()[9], "9");
 
-  const auto first = [](const ImageSet& s) { return std::vector<std::int64_t>(s.labels.begin(), s.labels.begin() + 10); };
+  const auto first = [](const Pictures& s) { return std::vector<std::int64_t>(s.labels().begin(), s.labels().begin() + 10); };
   EXPECT_EQ(first(mnist.train), (std::vector<std::int64_t>{5, 0, 4, 1, 9, 2, 1, 3, 1, 4}));
   EXPECT_EQ(first(mnist.test), (std::vector<std::int64_t>{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}));
-  const auto histogram = [](const ImageSet& s) {
+  const auto histogram = [](const Pictures& s) {
     std::vector<std::int64_t> n(10);
-    for (const auto label : s.labels) ++n[static_cast<std::size_t>(label)];
+    for (const auto label : s.labels()) ++n[static_cast<std::size_t>(label)];
     return n;
   };
   EXPECT_EQ(histogram(mnist.train), (std::vector<std::int64_t>{5434, 6212, 5465, 5622, 5343, 4963, 5436, 5702, 5357, 5466}));
   EXPECT_EQ(histogram(mnist.test), (std::vector<std::int64_t>{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}));
 
-  const auto* x = mnist.train.images.data<std::uint8_t>();
-  EXPECT_EQ(std::vector<int>(x + 151, x + 157), (std::vector<int>{0, 3, 18, 18, 18, 126}));
-  EXPECT_EQ(std::accumulate(x, x + 784, 0), 27525);
-  const auto* last = mnist.validation.images.data<std::uint8_t>() + 4999 * 784;
-  EXPECT_EQ(std::accumulate(last, last + 784, 0), 20920);
-  const auto* test = mnist.test.images.data<std::uint8_t>();
-  EXPECT_EQ(std::accumulate(test, test + 784, 0), 18454);
+  const auto x = mnist.train.picture(0).to_vector<std::int64_t>();
+  EXPECT_EQ(std::vector<std::int64_t>(x.begin() + 151, x.begin() + 157), (std::vector<std::int64_t>{0, 3, 18, 18, 18, 126}));
+  const auto sum = [](const Tensor& picture) {
+    const auto p = picture.to_vector<std::int64_t>();
+    return std::accumulate(p.begin(), p.end(), std::int64_t{0});
+  };
+  EXPECT_EQ(sum(mnist.train.picture(0)), 27525);
+  EXPECT_EQ(sum(mnist.validation.picture(4999)), 20920);
+  EXPECT_EQ(sum(mnist.test.picture(0)), 18454);
   ASSERT_EQ(mnist.mean.size(), 1u);
   EXPECT_FLOAT_EQ(mnist.mean[0], 0.13071675060933466f);
   EXPECT_FLOAT_EQ(mnist.std[0], 0.30819664165272775f);
@@ -161,7 +162,7 @@ TEST_F(MnistFiles, LoadChecksThatTheFilesAgree) {
   EXPECT_EQ(small.train.size(), 3);   // pictures of all 0, 1 and 2: mean 1 / 255, std sqrt(2/3) / 255
   EXPECT_FLOAT_EQ(small.mean[0], 1.f / 255);
   EXPECT_FLOAT_EQ(small.std[0], 0.8164966f / 255);
-  EXPECT_EQ(small.validation.images.data<std::uint8_t>()[0], 3);
+  EXPECT_EQ(small.validation.picture(0).data<std::uint8_t>()[0], 3);
 
   write("t10k-labels-idx1-ubyte", idx({2}, "\4\xa"));
   EXPECT_HAS(load_error(), "t10k-labels-idx1-ubyte: expected labels 0 to 9, got 10 at position 1");
@@ -176,18 +177,6 @@ TEST_F(MnistFiles, LoadChecksThatTheFilesAgree) {
   write("train-labels-idx1-ubyte", idx({10}, std::string(10, '\1')));
   EXPECT_HAS(load_error(), "expected more than 5000 training pictures");
   EXPECT_THROW(load_mnist(folder_ / "nowhere"), Error);
-}
-
-TEST(Dataset, SubsetCopiesTheNamedPictures) {
-  const ImageSet set{
-      .images = Tensor::from(std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6}, {3, 1, 2, 1}), .labels = {7, 8, 9}, .class_names = {"a"}};
-  const ImageSet part = set.subset({2, 0, 2});
-  EXPECT_EQ(part.images.shape(), Shape({3, 1, 2, 1}));
-  EXPECT_EQ(part.images.to_vector<std::int64_t>(), (std::vector<std::int64_t>{5, 6, 1, 2, 5, 6}));
-  EXPECT_EQ(part.labels, (std::vector<std::int64_t>{9, 7, 9}));
-  EXPECT_EQ(set.subset({}).size(), 0);
-  EXPECT_THROW(set.subset({3}), ShapeError);
-  EXPECT_THROW(set.subset({-1}), ShapeError);
 }
 
 TEST(EpochOrder, IsARepeatablePermutation) {
@@ -213,83 +202,6 @@ TEST(EpochOrder, EveryOrderIsEquallyLikely) {
       EXPECT_NEAR(n, 1000, 144);
     }
   EXPECT_EQ(std::count(seen.begin(), seen.end(), 0), 21);
-}
-
-ImageSet some_pictures(std::int64_t n, std::int64_t channels) {
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n * 5 * 4 * channels));
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(1 + i * 37 % 255);
-  ImageSet set{.images = Tensor::from(pixels, {n, 5, 4, channels}), .labels = {}, .class_names = {"x", "y", "z"}};
-  for (std::int64_t i = 0; i < n; ++i) set.labels.push_back(i % 3);
-  return set;
-}
-
-TEST(Batches, EqualDirectComputation) {
-  const ImageSet set = some_pictures(11, 3);
-  const Normalize normalize({0.5f, 0.25f, 0.1f}, {0.2f, 0.3f, 0.4f});
-  const RandomKey key{.seed = 9};
-  const AugmentOptions augment{.shift = 2, .flip = true};
-  const auto order = epoch_order(11, key, 2);
-  for (const bool prefetch : {false, true})
-    for (const bool drop_last : {false, true})
-      for (const std::int64_t size : {1, 4, 11, 50}) {
-        Batches batches(set, order, normalize, {.batch = size, .drop_last = drop_last, .prefetch = prefetch, .augment = augment}, key, 2);
-        const std::int64_t full = 11 / size, expected = drop_last ? full : full + (11 % size != 0);
-        EXPECT_EQ(batches.size(), expected);
-        std::int64_t count = 0, at = 0;
-        for (const Batch& b : batches) {
-          const std::int64_t n = std::min(size, 11 - at);
-          ASSERT_EQ(b.images.shape(), Shape({n, 5, 4, 3}));
-          ASSERT_EQ(b.labels.shape(), Shape({n}));
-          ASSERT_EQ(b.labels.dtype(), DType::i64);
-          for (std::int64_t i = 0; i < n; ++i, ++at) {
-            const std::int64_t index = order[static_cast<std::size_t>(at)];
-            const Augmentation a = draw_augmentation(augment, augment_key(key, 2), index);
-            ASSERT_EQ(b.labels.data<std::int64_t>()[i], index % 3);
-            for (std::int64_t r = 0; r < 5; ++r)
-              for (std::int64_t c = 0; c < 4; ++c)
-                for (std::int64_t k = 0; k < 3; ++k) {
-                  const std::int64_t row = r - a.dy, column = (a.flip ? 3 - c : c) - a.dx;
-                  const bool inside = row >= 0 && row < 5 && column >= 0 && column < 4;
-                  const int pixel = inside ? set.images.data<std::uint8_t>()[((index * 5 + row) * 4 + column) * 3 + k] : 0;
-                  ASSERT_EQ(b.images.data<float>()[((i * 5 + r) * 4 + c) * 3 + k], normalize.table(k)[pixel]);
-                }
-          }
-          ++count;
-        }
-        EXPECT_EQ(count, expected);
-        EXPECT_FALSE(batches.next());
-      }
-}
-
-TEST(Batches, AnEpochIsLeftEarlyAndTheSetMayGo) {
-  for (int i = 0; i < 50; ++i) {
-    auto set = std::make_unique<ImageSet>(some_pictures(40, 1));
-    Batches batches = in_order(*set, Normalize({0}, {1}), 3);
-    set.reset();
-    for (int taken = 0; taken < i % 5; ++taken) EXPECT_EQ(batches.next()->labels.data<std::int64_t>()[0], 0);
-  }
-}
-
-TEST(Batches, GoesToTheDeviceAndRefusesWhatDoesNotFit) {
-  const ImageSet set = some_pictures(4, 1);
-  const Normalize normalize({0}, {1});
-  EXPECT_EQ(in_order(set, normalize, 2, Device::reference).next()->images.device(), Device::reference);
-  EXPECT_THROW(Batches(set, {4}, normalize), ShapeError);
-  EXPECT_THROW(Batches(set, {-1}, normalize), ShapeError);
-  EXPECT_THROW(Batches(set, {0}, normalize, {.batch = 0}), ShapeError);
-  EXPECT_THROW(Batches(set, {0}, normalize, {.augment = {.shift = -1}}), ShapeError);
-  EXPECT_THROW(Batches(set, {0}, Normalize({0, 0, 0}, {1, 1, 1})), ShapeError);
-}
-
-TEST(Prefetcher, ErrorsComeAfterTheItemsBeforeThem) {
-  int n = 0;
-  Prefetcher<int> items([&]() -> std::optional<int> {
-    if (n == 3) throw Error("the fourth cannot be read");
-    return n++;
-  });
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(items.next(), i);
-  EXPECT_THROW(items.next(), Error);
-  EXPECT_FALSE(items.next());
 }
 
 }   // namespace

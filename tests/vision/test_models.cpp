@@ -7,9 +7,10 @@
 #include <map>
 #include <sstream>
 
-#include "autograd/elementwise.h"
+#include "autograd/dot.h"
 #include "nn/conv2d.h"
 #include "nn/state.h"
+#include "vision/models/resnet_cifar.h"
 
 namespace fovea::vision {
 namespace {
@@ -21,6 +22,16 @@ TEST(Models, ParameterCounts) {
   EXPECT_EQ(build("resnet34", {.classes = 1000})->parameter_count(), 21'797'672);
   // stem 144 + 32, stages 4,672, 14,528 and 57,728, classifier 650
   EXPECT_EQ(build("resnet8_mnist", {.classes = 10, .channels = 1})->parameter_count(), 77'754);
+}
+
+// Table 6's networks with option A, counted by PyTorch on the reference implementation.
+TEST(Models, CifarResNetsHaveTheParametersOfTable6) {
+  for (const auto& [name, count] : std::map<std::string, std::int64_t>{{"resnet20_he_cifar", 269'722},
+                                                                       {"resnet32_he_cifar", 464'154},
+                                                                       {"resnet44_he_cifar", 658'586},
+                                                                       {"resnet56_he_cifar", 853'018},
+                                                                       {"resnet110_he_cifar", 1'727'962}})
+    EXPECT_EQ(build(name, {.classes = 10})->parameter_count(), count) << name;
 }
 
 /// The output shape of the named modules, from hooks. Only modules that no fusion passes over: whole stages, pooling, classifier.
@@ -62,6 +73,27 @@ TEST(Models, ResNet8StagesAreSmall) {
                                                                                {"features", {2, 64}},
                                                                                {"fc", {2, 10}},
                                                                                {"logits", {2, 10}}}));
+}
+
+TEST(Models, CifarResNetStagesHaveTheShapesOfSection42) {
+  const auto net = build("resnet20_he_cifar");
+  EXPECT_EQ(shapes(*net, image({2, 32, 32, 3})), (std::map<std::string, Shape>{{"layer1", {2, 32, 32, 16}},
+                                                                               {"layer2", {2, 16, 16, 32}},
+                                                                               {"layer3", {2, 8, 8, 64}},
+                                                                               {"avgpool", {2, 64}},
+                                                                               {"features", {2, 64}},
+                                                                               {"fc", {2, 10}},
+                                                                               {"logits", {2, 10}}}));
+}
+
+TEST(Models, TheIdentityShortcutTakesEverySecondPixelAndAddsZeros) {
+  const Variable x = image({1, 3, 5, 2});
+  const Tensor y = identity_shortcut(x, 5, 2).value();
+  ASSERT_EQ(y.shape(), Shape({1, 2, 3, 5}));
+  for (std::int64_t r = 0; r < 2; ++r)
+    for (std::int64_t c = 0; c < 3; ++c)
+      for (std::int64_t k = 0; k < 5; ++k)
+        EXPECT_EQ(y.data<float>()[(r * 3 + c) * 5 + k], k < 2 ? x.value().data<float>()[(2 * r * 5 + 2 * c) * 2 + k] : 0.f);
 }
 
 // torchvision.models.resnet18().named_modules(): the convolutions (weights in PyTorch's order), norms and linear layers.

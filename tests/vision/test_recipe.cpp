@@ -94,6 +94,25 @@ TEST(Recipe, TextBecomesValues) {
 
 TEST(Recipe, TheCheckedInRecipeIsTheDefault) { EXPECT_EQ(read_recipe(FOVEA_SOURCE_DIR "/examples/recipes/mnist.toml"), Recipe{}); }
 
+TEST(Recipe, AFolderIsADataSetWhosePlaceDoesNotDecideTheResult) {
+  Recipe r;
+  set_field(r, field("data"), "folder:with space/a:b");
+  EXPECT_EQ(r.data, "folder");
+  EXPECT_EQ(r.data_dir, "with space/a:b");
+  EXPECT_EQ(parse_recipe(to_toml(r, true), "r.toml"), r);
+  EXPECT_EQ(to_toml(r, false).find("with space"), std::string::npos);
+  EXPECT_EQ(parse_recipe("data = 'folder:x'", "r.toml").data_dir, "x");
+  EXPECT_THROW(set_field(r, field("data"), "folder:"), RecipeError);
+  EXPECT_THROW(set_field(r, field("data"), "folders:x"), RecipeError);
+  EXPECT_EQ(field("data").range(), "mnist|folder:PATH");
+}
+
+TEST(Recipe, TheCifarRecipeIsRead) {
+  const Recipe r = read_recipe(FOVEA_SOURCE_DIR "/examples/recipes/cifar10.toml");
+  EXPECT_EQ(r.model, "resnet20_he_cifar");
+  EXPECT_EQ(r.data, "folder");
+}
+
 TEST(Recipe, MissingFileIsAnError) {
   EXPECT_THROW(read_recipe("/nonexistent/recipe.toml"), Error);
   EXPECT_THROW(read_recipe("/"), Error);

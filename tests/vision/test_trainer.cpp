@@ -15,13 +15,14 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Bright stripes, lying, standing or slanting, in noise: 13x13 grey pictures of three classes.
-ImageSet stripes(std::int64_t n, std::uint64_t seed) {
+Pictures stripes(std::int64_t n, std::uint64_t seed) {
   const RandomKey key{.seed = seed};
-  ImageSet set{.images = Tensor::empty({n, 13, 13, 1}, DType::u8), .labels = {}, .class_names = {"lying", "standing", "slanting"}};
-  std::uint8_t* x = set.images.data<std::uint8_t>();
+  Tensor images = Tensor::empty({n, 13, 13, 1}, DType::u8);
+  std::vector<std::int64_t> labels;
+  std::uint8_t* x = images.data<std::uint8_t>();
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int64_t c = i % 3;
-    set.labels.push_back(c);
+    labels.push_back(c);
     for (std::int64_t r = 0; r < 13; ++r)
       for (std::int64_t s = 0; s < 13; ++s) {
         const std::int64_t phase = (c == 0 ? r : c == 1 ? s : r + s) + i / 3;
@@ -29,7 +30,7 @@ ImageSet stripes(std::int64_t n, std::uint64_t seed) {
                                          static_cast<int>(key.below(static_cast<std::uint64_t>((i * 13 + r) * 13 + s), 90)));
       }
   }
-  return set;
+  return {images, labels, {"lying", "standing", "slanting"}};
 }
 
 DataSplits data() {
@@ -42,7 +43,7 @@ Recipe recipe() {
   r.epochs = 3;
   r.batch = 16;
   r.lr = 0.05;
-  r.shift = 1;
+  r.crop_padding = 1;
   return r;
 }
 

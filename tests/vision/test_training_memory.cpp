@@ -59,7 +59,7 @@ TEST(TrainingMemory, UnfusedLayersKeepMore) {
   kept();
   const double fused = kept();
   std::vector<nn::Module::HookHandle> handles;
-  net->for_each([&](nn::Module& m) { handles.push_back(m.on_forward([](const nn::Module&, const Variable&, const Variable&) {})); });
+  net->apply([&](nn::Module& m) { handles.push_back(m.on_forward([](const nn::Module&, const Variable&, const Variable&) {})); });
   EXPECT_GT(kept(), 1.7 * fused);
 }
 

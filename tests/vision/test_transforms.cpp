@@ -1,4 +1,4 @@
-// Normalisation, augmentation, resizing, and pictures in files.
+// Normalisation, cropping, resizing, whole transforms, and pictures in files.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,9 +8,10 @@
 #include <set>
 
 #include "vision/data/image_file.h"
-#include "vision/transforms/augment.h"
+#include "vision/transforms/crop.h"
 #include "vision/transforms/normalize.h"
 #include "vision/transforms/resize.h"
+#include "vision/transforms/transform.h"
 
 namespace fovea::vision {
 namespace {
@@ -27,56 +28,106 @@ TEST(Normalize, IsTheFormulaRoundedOnce) {
   EXPECT_THROW(Normalize(mean, std)(Tensor::zeros({2, 4}, DType::u8)), ShapeError);
 }
 
-/// Augments with y = pixel, so that expected pictures can be written down.
-std::vector<int> augmented(const std::vector<std::uint8_t>& x, PictureShape s, Augmentation a) {
-  std::vector<float> y(x.size(), -1.f);
-  augment_picture(x.data(), y.data(), s, a,
-                  Normalize(std::vector<float>(static_cast<std::size_t>(s.channels), 0.f),
-                            std::vector<float>(static_cast<std::size_t>(s.channels), 1.f / 255)));
+/// Cut with y = pixel, so that expected pictures can be written down.
+std::vector<int> window_of(const std::vector<std::uint8_t>& x, Shape shape, Window w) {
+  const std::int64_t C = shape.dim(2);
+  std::vector<float> y(static_cast<std::size_t>(w.height * w.width * C), -1.f);
+  cut(Tensor::from(x, shape), w,
+      Normalize(std::vector<float>(static_cast<std::size_t>(C), 0.f), std::vector<float>(static_cast<std::size_t>(C), 1.f / 255)),
+      y.data());
   std::vector<int> pixels;
   for (const float v : y) pixels.push_back(static_cast<int>(std::lround(v)));
   return pixels;
 }
 
-TEST(Augment, ShiftsAndMirrorsByHand) {
+TEST(Crop, CutsPadsAndMirrorsByHand) {
   const std::vector<std::uint8_t> x = {1, 2, 3,   //
                                        4, 5, 6};
-  const PictureShape s{.height = 2, .width = 3, .channels = 1};
-  EXPECT_EQ(augmented(x, s, {}), (std::vector<int>{1, 2, 3, 4, 5, 6}));
-  EXPECT_EQ(augmented(x, s, {.dy = 1, .dx = 0}), (std::vector<int>{0, 0, 0, 1, 2, 3}));
-  EXPECT_EQ(augmented(x, s, {.dy = -1, .dx = 1}), (std::vector<int>{0, 4, 5, 0, 0, 0}));
-  EXPECT_EQ(augmented(x, s, {.dy = 0, .dx = -2}), (std::vector<int>{3, 0, 0, 6, 0, 0}));
-  EXPECT_EQ(augmented(x, s, {.flip = true}), (std::vector<int>{3, 2, 1, 6, 5, 4}));
-  EXPECT_EQ(augmented(x, s, {.dx = 1, .flip = true}), (std::vector<int>{2, 1, 0, 5, 4, 0}));   // shifted first, then mirrored
+  const Shape s{2, 3, 1};
+  const auto at = [](std::int64_t top, std::int64_t left, bool flip = false) {
+    return Window{.top = top, .left = left, .height = 2, .width = 3, .flip = flip};
+  };
+  EXPECT_EQ(window_of(x, s, at(0, 0)), (std::vector<int>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(window_of(x, s, at(-1, 0)), (std::vector<int>{0, 0, 0, 1, 2, 3}));
+  EXPECT_EQ(window_of(x, s, at(1, -1)), (std::vector<int>{0, 4, 5, 0, 0, 0}));
+  EXPECT_EQ(window_of(x, s, at(0, 2)), (std::vector<int>{3, 0, 0, 6, 0, 0}));
+  EXPECT_EQ(window_of(x, s, at(0, 0, true)), (std::vector<int>{3, 2, 1, 6, 5, 4}));
+  EXPECT_EQ(window_of(x, s, at(0, -1, true)), (std::vector<int>{2, 1, 0, 5, 4, 0}));   // cut first, then mirrored
   for (const std::int64_t far : {3, -3, 40, -40}) {
-    EXPECT_EQ(augmented(x, s, {.dx = far}), std::vector<int>(6, 0));
-    EXPECT_EQ(augmented(x, s, {.dy = far}), std::vector<int>(6, 0));
+    EXPECT_EQ(window_of(x, s, at(0, far)), std::vector<int>(6, 0));
+    EXPECT_EQ(window_of(x, s, at(far, 0)), std::vector<int>(6, 0));
   }
-  EXPECT_EQ(augmented({1, 2, 3, 4, 5, 6}, {.height = 1, .width = 2, .channels = 3}, {.dx = 1}), (std::vector<int>{0, 0, 0, 1, 2, 3}));
-  EXPECT_EQ(augmented({1, 2, 3, 4, 5, 6}, {.height = 1, .width = 2, .channels = 3}, {.flip = true}), (std::vector<int>{4, 5, 6, 1, 2, 3}));
+  EXPECT_EQ(window_of(x, s, {.top = 1, .left = 1, .height = 1, .width = 2}), (std::vector<int>{5, 6}));
+  EXPECT_EQ(window_of(x, {1, 2, 3}, {.top = 0, .left = -1, .height = 1, .width = 2}), (std::vector<int>{0, 0, 0, 1, 2, 3}));
+  EXPECT_EQ(window_of(x, {1, 2, 3}, {.height = 1, .width = 2, .flip = true}), (std::vector<int>{4, 5, 6, 1, 2, 3}));
+  EXPECT_EQ(crop(Tensor::from(x, s), {.top = 1, .left = 1, .height = 1, .width = 2}).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{5, 6}));
+  EXPECT_THROW(crop(Tensor::from(x, s), {.top = 1, .left = 1, .height = 2, .width = 2}), ShapeError);
 }
 
-TEST(Augment, DrawsDependOnKeyEpochAndPictureAlone) {
-  const AugmentOptions o{.shift = 2, .flip = true};
+struct ResizedCropCase {
+  std::int64_t H, W;
+  ResizedCropOptions o;
+  double first;
+  Window expected;
+};
+constexpr double kThird = 1.3333333333333333;
+const ResizedCropCase kResizedCrops[] = {
+    // from transforms_torchvision.py
+    {375, 500, {0.08, 1, 0.75, kThird}, 0.1, {69, 295, 169, 191}},
+    {375, 500, {0.08, 1, 0.75, kThird}, 0.37, {80, 39, 244, 323}},
+    {375, 500, {0.08, 1, 0.75, kThird}, 0.93, {73, 5, 193, 227}},
+    {32, 32, {0.25, 1, 0.75, kThird}, 0.1, {5, 13, 17, 19}},
+    {32, 32, {0.25, 1, 0.75, kThird}, 0.37, {7, 1, 20, 27}},
+    {32, 32, {0.25, 1, 0.75, kThird}, 0.93, {0, 0, 31, 32}},
+    {500, 20, {0.9, 1, 0.75, kThird}, 0.1, {236, 0, 27, 20}},   // ten attempts fail
+    {11, 700, {0.5, 1, 0.75, kThird}, 0.37, {0, 342, 11, 15}},
+    {64, 48, {1, 1, 1, 1}, 0.93, {8, 0, 48, 48}},
+    {64, 64, {1, 1, 1, 1}, 0.1, {0, 0, 64, 64}},
+};
+
+TEST(Crop, RandomResizedCropIsTorchvisions) {
+  for (const ResizedCropCase& c : kResizedCrops) {
+    int k = 0;
+    const Window w = random_resized_crop(c.H, c.W, c.o, [&] { return std::fmod(c.first + k++ * 0.6180339887498949, 1.); });
+    EXPECT_EQ(w, c.expected) << c.H << " x " << c.W << ", first " << c.first << ": got " << w.top << " " << w.left << " " << w.height << " "
+                             << w.width;
+  }
+  EXPECT_THROW(random_resized_crop(3, 3, {.scale_min = 0}, [] { return 0.5; }), ShapeError);
+  EXPECT_THROW(random_resized_crop(3, 3, {.scale_max = 1.5}, [] { return 0.5; }), ShapeError);
+  EXPECT_THROW(random_resized_crop(3, 3, {.ratio_min = 2}, [] { return 0.5; }), ShapeError);
+}
+
+TEST(Transform, WindowsDependOnKeyEpochAndPictureAlone) {
+  const InputOptions input{.height = 8, .width = 6};
+  const Normalize normalize({0}, {1});
   const RandomKey key{.seed = 5};
-  std::set<std::vector<std::int64_t>> seen, next_epoch;
+  const AugmentOptions o{.crop = Crop::random, .crop_padding = 2, .flip = true};
+  const auto window = [&](const AugmentOptions& a, std::uint64_t epoch, std::int64_t i) {
+    return Transform(input, normalize, a, augment_key(key, epoch)).window(8, 6, i);
+  };
+  std::set<std::vector<std::int64_t>> seen;
   for (std::int64_t i = 0; i < 2000; ++i) {
-    const Augmentation a = draw_augmentation(o, augment_key(key, 0), i), b = draw_augmentation(o, augment_key(key, 0), i);
-    EXPECT_TRUE(a.dy == b.dy && a.dx == b.dx && a.flip == b.flip);
-    EXPECT_TRUE(std::abs(a.dy) <= 2 && std::abs(a.dx) <= 2);
-    const Augmentation shift_only = draw_augmentation({.shift = 2}, augment_key(key, 0), i);
-    EXPECT_TRUE(shift_only.dy == a.dy && shift_only.dx == a.dx && !shift_only.flip);
-    seen.insert({a.dy, a.dx, a.flip});
+    const Window w = window(o, 0, i);
+    EXPECT_EQ(w, window(o, 0, i));
+    EXPECT_TRUE(std::abs(w.top) <= 2 && std::abs(w.left) <= 2 && w.height == 8 && w.width == 6);
+    const Window unflipped = window({.crop = Crop::random, .crop_padding = 2}, 0, i);
+    EXPECT_TRUE(unflipped.top == w.top && unflipped.left == w.left && !unflipped.flip);
+    seen.insert({w.top, w.left, w.flip});
   }
   EXPECT_EQ(seen.size(), 50u);   // 5 x 5 x 2, all of them
   int differ = 0;
-  for (std::int64_t i = 0; i < 100; ++i) {
-    const Augmentation a = draw_augmentation(o, augment_key(key, 0), i), b = draw_augmentation(o, augment_key(key, 1), i);
-    differ += a.dy != b.dy || a.dx != b.dx || a.flip != b.flip;
-  }
+  for (std::int64_t i = 0; i < 100; ++i) differ += !(window(o, 0, i) == window(o, 1, i));
   EXPECT_GT(differ, 80);   // 98 expected, standard deviation 1.4
-  const Augmentation none = draw_augmentation({}, key, 3);
-  EXPECT_TRUE(none.dy == 0 && none.dx == 0 && !none.flip);
+  EXPECT_EQ(window({}, 0, 3), (Window{.height = 8, .width = 6}));
+  // A larger picture: every place inside, and none outside without padding.
+  std::set<std::int64_t> tops;
+  const Transform t(input, normalize, {.crop = Crop::random}, augment_key(key, 0));
+  for (std::int64_t i = 0; i < 500; ++i) {
+    tops.insert(t.window(12, 6, i).top);
+    EXPECT_EQ(t.window(12, 6, i).left, 0);
+  }
+  EXPECT_EQ(tops, (std::set<std::int64_t>{0, 1, 2, 3, 4}));
 }
 
 Tensor pattern(std::int64_t h, std::int64_t w, std::int64_t c) {
@@ -118,6 +169,60 @@ TEST(Resize, SquaresByCroppingOrPadding) {
             (std::vector<std::int64_t>{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0}));
   EXPECT_EQ(resize_to_square(pattern(3, 1000, 1), 28, SquareFit::pad).shape(), Shape({28, 28, 1}));   // at least one row is left
   EXPECT_EQ(invert(x).to_vector<std::int64_t>(), (std::vector<std::int64_t>{254, 253, 252, 251, 250, 249, 248, 247}));
+}
+
+std::uint64_t hash_of(const std::vector<int>& bytes) {   // FNV-1a
+  std::uint64_t hash = 0xCBF29CE484222325u;
+  for (const int v : bytes) hash = (hash ^ static_cast<std::uint64_t>(v)) * 0x100000001B3u;
+  return hash;
+}
+
+/// What `t` makes of the picture, as pixels: with mean 0 and deviation 1/255.
+std::vector<int> transformed(const InputOptions& input, const AugmentOptions& augment, const Tensor& picture, std::int64_t index = 0) {
+  const Transform t(input, Normalize({0, 0, 0}, {1.f / 255, 1.f / 255, 1.f / 255}), augment, RandomKey{.seed = 1});
+  std::vector<float> y(static_cast<std::size_t>(input.height * input.width * 3));
+  t(picture, index, y.data());
+  std::vector<int> pixels;
+  for (const float v : y) pixels.push_back(static_cast<int>(std::lround(v)));
+  return pixels;
+}
+
+TEST(Transform, EvaluationIsTorchvisionsResizeAndCenterCrop) {   // hashes from transforms_torchvision.py
+  struct Case {
+    std::int64_t H, W, resize, size;
+    std::uint64_t hash;
+  };
+  for (const Case& c :
+       {Case{60, 41, 37, 32, 0x850D097295391777u}, Case{41, 60, 37, 32, 0x57C9354455C12205u}, Case{33, 33, 32, 32, 0x64260C6A04D7A405u},
+        Case{50, 77, 29, 24, 0xBC0A66E25D97F9Au}, Case{23, 31, 36, 33, 0xB07848D8305AC2u}})
+    EXPECT_EQ(hash_of(transformed({.height = c.size, .width = c.size, .resize = c.resize}, {}, pattern(c.H, c.W, 3))), c.hash)
+        << c.H << " x " << c.W;
+}
+
+TEST(Transform, ResizedCropIsCropResizeFlip) {
+  const Window box{.top = 5, .left = 3, .height = 22, .width = 30};
+  const Tensor x = resize(crop(pattern(47, 39, 3), box), 17, 17);
+  std::vector<float> y(17 * 17 * 3);
+  cut(x, {.height = 17, .width = 17, .flip = true}, Normalize({0, 0, 0}, {1.f / 255, 1.f / 255, 1.f / 255}), y.data());
+  std::vector<int> pixels;
+  for (const float v : y) pixels.push_back(static_cast<int>(std::lround(v)));
+  EXPECT_EQ(hash_of(pixels), 0x312DA3F6DC13B6BFu);   // torchvision's resized_crop and hflip
+
+  // Transform draws its box from its own stream: the picture's number decides.
+  const AugmentOptions resized{.crop = Crop::resized, .flip = true};
+  const InputOptions input{.height = 17, .width = 17, .resize = 20};
+  EXPECT_EQ(transformed(input, resized, pattern(47, 39, 3), 4), transformed(input, resized, pattern(47, 39, 3), 4));
+  EXPECT_NE(transformed(input, resized, pattern(47, 39, 3), 4), transformed(input, resized, pattern(47, 39, 3), 5));
+}
+
+TEST(Transform, RefusesWhatDoesNotFit) {
+  const Normalize normalize({0}, {1});
+  EXPECT_THROW(Transform({}, normalize), ShapeError);
+  EXPECT_THROW(Transform({.height = 8, .width = 8, .resize = 7}, normalize), ShapeError);
+  EXPECT_THROW(Transform({.height = 8, .width = 8}, normalize, {.crop_padding = -1}), ShapeError);
+  std::vector<float> y(64 * 3);
+  EXPECT_THROW(Transform({.height = 8, .width = 8}, normalize)(pattern(8, 9, 1), 0, y.data()), ShapeError);
+  EXPECT_THROW(Transform({.height = 8, .width = 8}, normalize)(pattern(8, 8, 3), 0, y.data()), ShapeError);   // channels
 }
 
 class ImageFiles : public testing::Test {
@@ -171,6 +276,35 @@ TEST_F(ImageFiles, WhatIsTransparentLiesOverWhite) {   // grey 100 with alpha 25
   const auto path = write("a.png", std::string(reinterpret_cast<const char*>(png), sizeof png));
   EXPECT_EQ(read_image(path, 1).to_vector<std::int64_t>(), (std::vector<std::int64_t>{100, 255, 224}));   // 0.2 * 100 + 0.8 * 255
   EXPECT_EQ(read_image(path, 3).to_vector<std::int64_t>(), (std::vector<std::int64_t>{100, 100, 100, 255, 255, 255, 224, 224, 224}));
+}
+
+TEST_F(ImageFiles, JpegIsDecodedToPillowsPixels) {   // the PNG beside each holds them
+  const std::filesystem::path pictures = FOVEA_SOURCE_DIR "/tests/vision/pictures";
+  for (const char* name : {"colour444", "colour422", "colour420", "progressive", "grey", "cmyk", "ycck"}) {
+    const auto jpeg = pictures / (std::string(name) + ".jpg"), png = pictures / (std::string(name) + ".png");
+    EXPECT_EQ(read_image(jpeg, 3).to_vector<std::int64_t>(), read_image(png, 3).to_vector<std::int64_t>()) << name;
+    EXPECT_EQ(image_shape(jpeg, 3), (PictureShape{19, 26, 3})) << name;
+    EXPECT_EQ(read_image(jpeg, 1).shape(), Shape({19, 26, 1})) << name;
+  }
+  EXPECT_EQ(image_shape(pictures / "grey.png", 1), (PictureShape{19, 26, 1}));
+  const auto cut = write("cut.jpg", [&] {
+    std::ifstream in(pictures / "truncated.jpg", std::ios::binary);
+    return std::string{std::istreambuf_iterator<char>(in), {}};
+  }());
+  EXPECT_EQ(image_shape(cut, 3), (PictureShape{19, 26, 3}));   // the header is whole
+  EXPECT_EQ(error_of(cut), cut.string() + ": damaged picture: Premature end of JPEG file");
+  EXPECT_EQ(error_of(write("start.jpg", "\xff\xd8\xff")).find((folder_ / "start.jpg").string() + ": damaged picture: "), 0u);
+}
+
+TEST_F(ImageFiles, EveryCutJpegIsAPictureOrAnError) {
+  std::ifstream in(FOVEA_SOURCE_DIR "/tests/vision/pictures/colour420.jpg", std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  for (std::size_t n = 0; n < whole.size() - 4; n += 7) EXPECT_NE(error_of(write("cut.jpg", whole.substr(0, n))), "no error") << n;
+  for (std::size_t n = 0; n < whole.size(); n += 3) {   // damage within: an error or pixels, never a crash
+    std::string bad = whole;
+    bad[n] = static_cast<char>(bad[n] ^ 0x55);
+    error_of(write("bad.jpg", bad));
+  }
 }
 
 TEST_F(ImageFiles, EachDamageNamesTheFile) {

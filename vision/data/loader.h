@@ -1,6 +1,6 @@
-// loader.h: the batches of an epoch: pictures in a given order, augmented, normalised, assembled ahead of time.
+// loader.h: the batches of an epoch: pictures in a given order, decoded, augmented, normalised, assembled ahead of time.
 //
-//   for (const Batch& batch : Batches(train, epoch_order(train.size(), key, epoch), normalize, {.augment = {.shift = 2}}, key, epoch)) ...
+//   for (const Batch& batch : Batches(train, epoch_order(train.size(), key, epoch), normalize, {.augment = {.flip = true}}, key, epoch)) ...
 #pragma once
 
 #include <iterator>
@@ -8,31 +8,38 @@
 #include <optional>
 #include <vector>
 
-#include "vision/data/dataset.h"
+#include "vision/data/pictures.h"
 #include "vision/data/prefetch.h"
-#include "vision/transforms/augment.h"
-#include "vision/transforms/normalize.h"
+#include "vision/transforms/transform.h"
 
 namespace fovea::vision {
+
+struct Batch {
+  Tensor images;   // (B, H, W, C) float32, normalised
+  Tensor labels;   // (B) int64
+};
 
 struct LoaderOptions {
   std::int64_t batch = 128;
   bool drop_last = false;   // leave out a last batch that is not full
-  bool prefetch = true;     // assemble on a thread of its own, two batches ahead
+  /// Threads that assemble batches, each two ahead; 0: one for pictures in memory, as many as kernels::threads() for files.
+  int workers = 0;
   Device device = Device::cpu;
+  InputOptions input = {};
   AugmentOptions augment = {};
 };
 
-/// One pass over the pictures of `set` named by `order`. The batches are a function of the arguments alone. Throws ShapeError: an
-/// index outside the set, a batch below 1, pictures that are not (N, H, W, C) uint8 with the channels of `normalize`.
+/// One pass over the pictures named by `order`. The batches are a function of the arguments alone, whatever the number of workers.
+/// Throws ShapeError: an index outside the set, a batch below 1, other channels than `normalize` has, pictures that are not of the
+/// input's size when nothing resizes them. next() throws Error naming a file that cannot be read.
 class Batches {
  public:
-  Batches(const ImageSet& set, std::vector<std::int64_t> order, Normalize normalize, LoaderOptions o = {}, RandomKey key = {},
+  Batches(const Pictures& pictures, std::vector<std::int64_t> order, const Normalize& normalize, LoaderOptions o = {}, RandomKey key = {},
           std::uint64_t epoch = 0);
   /// Number of batches in the pass.
   std::int64_t size() const;
   /// The next batch; nothing after the last.
-  std::optional<Batch> next();
+  std::optional<Batch> next() { return prefetcher_->next(); }
 
   class Iterator {
    public:
@@ -53,12 +60,12 @@ class Batches {
   std::default_sentinel_t end() const { return {}; }
 
  private:
-  struct Assembly;   // what the thread works on; holds its share of the set's memory
-  std::shared_ptr<Assembly> assembly_;
+  struct Assembly;   // what the threads work on; holds its share of the pictures
+  std::shared_ptr<const Assembly> assembly_;
   std::unique_ptr<Prefetcher<Batch>> prefetcher_;
 };
 
-/// The same for a whole set in its own order, without augmentation: validation and test.
-Batches in_order(const ImageSet& set, Normalize normalize, std::int64_t batch = 128, Device device = Device::cpu);
+/// The same for all pictures in their own order: validation and test.
+Batches in_order(const Pictures& pictures, const Normalize& normalize, LoaderOptions o = {});
 
 }   // namespace fovea::vision

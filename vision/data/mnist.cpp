@@ -2,12 +2,10 @@
 // applied to document recognition", section III.A.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <cmath>
+#include <numeric>
 
-#include "vision/data/dataset.h"
 #include "vision/data/idx.h"
+#include "vision/data/pictures.h"
 
 namespace fovea::vision {
 namespace {
@@ -22,7 +20,7 @@ std::filesystem::path find_file(const std::filesystem::path& folder, const std::
   throw Error(fmt::format("{}: expected {}.gz or {} in this folder, found neither", folder.string(), name, name));
 }
 
-ImageSet load_part(const std::filesystem::path& folder, const std::string& part) {
+Pictures load_part(const std::filesystem::path& folder, const std::string& part) {
   const auto images_path = find_file(folder, part + "-images-idx3-ubyte"), labels_path = find_file(folder, part + "-labels-idx1-ubyte");
   const Tensor images = read_idx(images_path, 3), labels = read_idx(labels_path, 1);
   const std::int64_t n = images.dim(0);
@@ -31,54 +29,37 @@ ImageSet load_part(const std::filesystem::path& folder, const std::string& part)
   if (labels.dim(0) != n)
     throw Error(fmt::format("{}: expected {} labels, one for each picture in {}, got {}", labels_path.string(), n,
                             images_path.filename().string(), labels.dim(0)));
-  ImageSet set{.images = images.reshape({n, kSide, kSide, 1}), .labels = {}, .class_names = {}};
-  set.labels.reserve(static_cast<std::size_t>(n));
+  std::vector<std::int64_t> classes;
+  std::vector<std::string> names;
   const std::uint8_t* label = labels.data<std::uint8_t>();
   for (std::int64_t i = 0; i < n; ++i) {
     if (label[i] >= kClasses)
       throw Error(fmt::format("{}: expected labels 0 to 9, got {} at position {}", labels_path.string(), label[i], i));
-    set.labels.push_back(label[i]);
+    classes.push_back(label[i]);
   }
-  for (std::int64_t c = 0; c < kClasses; ++c) set.class_names.push_back(std::to_string(c));
-  return set;
-}
-
-/// Pictures begin..end-1, sharing the memory.
-ImageSet view(const ImageSet& set, std::int64_t begin, std::int64_t end) {
-  return {set.images.slice(begin, end), {set.labels.begin() + begin, set.labels.begin() + end}, set.class_names};
+  for (std::int64_t c = 0; c < kClasses; ++c) names.push_back(std::to_string(c));
+  return {images.reshape({n, kSide, kSide, 1}), std::move(classes), std::move(names)};
 }
 
 }   // namespace
 
 DataSplits load_mnist(const std::filesystem::path& folder) {
-  const ImageSet all = load_part(folder, "train");
+  const Pictures all = load_part(folder, "train");
   if (all.size() <= kValidation)
     throw Error(fmt::format("{}: expected more than {} training pictures (the last {} are the validation part), got {}", folder.string(),
                             kValidation, kValidation, all.size()));
-  const std::int64_t n = all.size() - kValidation;
+  std::vector<std::int64_t> last(kValidation);
+  std::iota(last.begin(), last.end(), all.size() - kValidation);
   DataSplits splits{.name = "mnist",
-                    .train = view(all, 0, n),
-                    .validation = view(all, n, all.size()),
+                    .train = all.first(all.size() - kValidation),
+                    .validation = all.subset(last),
                     .test = load_part(folder, "t10k"),
                     .mean = {},
                     .std = {}};
   if (splits.test.size() == 0) throw Error(folder.string() + ": expected at least one test picture, got none");
-
-  std::array<std::int64_t, 256> histogram{};   // exact, whatever the order of the sum
-  const std::uint8_t* pixels = splits.train.images.data<std::uint8_t>();
-  const std::int64_t elements = splits.train.images.elements();
-  for (std::int64_t i = 0; i < elements; ++i) ++histogram[pixels[i]];
-  double sum = 0, sum_of_squares = 0;   // below 2^53: exact
-  for (int p = 0; p < 256; ++p) {
-    const auto count = static_cast<double>(histogram[static_cast<std::size_t>(p)]);
-    sum += count * p;
-    sum_of_squares += count * p * p;
-  }
-  const auto n_pixels = static_cast<double>(elements);
-  const double mean = sum / n_pixels, variance = sum_of_squares / n_pixels - mean * mean;
-  if (!(variance > 0)) throw Error(folder.string() + ": expected training pictures that differ, got pixels that are all the same");
-  splits.mean = {static_cast<float>(mean / 255)};
-  splits.std = {static_cast<float>(std::sqrt(variance) / 255)};
+  const ChannelStatistics s = measure(splits.train, folder.string());
+  splits.mean = s.mean;
+  splits.std = s.std;
   return splits;
 }
 

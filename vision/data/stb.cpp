@@ -1,7 +1,6 @@
 // stb.cpp: the one place where stb's picture code is compiled. Only formats with a signature that people use: fewer doors for
-// damaged files, and none that is mistaken for another.
+// damaged files, and none that is mistaken for another. (JPEG is libjpeg-turbo's: vision/data/jpeg.cpp.)
 #define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP
 #define STBI_ONLY_PNM
 #define STBI_NO_STDIO

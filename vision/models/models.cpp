@@ -9,6 +9,7 @@
 #include "vision/models/mobilenet_v2.h"
 #include "vision/models/mobilenet_v3.h"
 #include "vision/models/resnet.h"
+#include "vision/models/resnet_cifar.h"
 #include "vision/models/swin.h"
 #include "vision/models/vgg.h"
 #include "vision/models/vit.h"
@@ -19,7 +20,7 @@ namespace fovea::vision {
 const std::vector<ModelEntry>& models() {
   static const std::vector<ModelEntry> table = [] {
     std::vector<ModelEntry> all;
-    for (const auto& family : {lenet_models, alexnet_models, vgg_models, googlenet_models, resnet_models, mobilenet_v1_models, mobilenet_v2_models,
+    for (const auto& family : {lenet_models, alexnet_models, vgg_models, googlenet_models, resnet_models, resnet_cifar_models, mobilenet_v1_models, mobilenet_v2_models,
                                mobilenet_v3_models, efficientnet_models, vit_models, swin_models, convnext_models})
       for (ModelEntry& entry : family()) all.push_back(std::move(entry));
     return all;

@@ -21,6 +21,7 @@ TensorFile describe(nn::Module& network, const ModelCard& card) {
                    {"version", kVersion},
                    {"model", card.model},
                    {"input", json{card.height, card.width, card.channels}.dump()},
+                   {"resize", json(card.resize).dump()},
                    {"classes", json(card.class_names).dump()},
                    {"mean", json(card.mean).dump()},
                    {"std", json(card.std).dump()},
@@ -53,6 +54,7 @@ Opened open(const std::filesystem::path& path) {
     const auto input = json::parse(entry("input")).get<std::vector<std::int64_t>>();
     if (input.size() != 3) throw Error("expected three extents");
     o.card.height = input[0], o.card.width = input[1], o.card.channels = input[2];
+    if (file.metadata.contains("resize")) o.card.resize = json::parse(entry("resize")).get<std::int64_t>();
     o.card.class_names = json::parse(entry("classes")).get<std::vector<std::string>>();
     o.card.mean = json::parse(entry("mean")).get<std::vector<float>>();
     o.card.std = json::parse(entry("std")).get<std::vector<float>>();
@@ -60,8 +62,9 @@ Opened open(const std::filesystem::path& path) {
     throw Error(path.string() + ": damaged metadata: " + e.what());
   }
   const auto positive = [](float s) { return s > 0; };
-  if (std::min({o.card.height, o.card.width, o.card.channels}) < 1 || o.card.class_names.empty() ||
-      std::ssize(o.card.mean) != o.card.channels || std::ssize(o.card.std) != o.card.channels ||
+  const std::int64_t longest = std::max(o.card.height, o.card.width);
+  if (std::min({o.card.height, o.card.width, o.card.channels}) < 1 || longest > 65536 || (o.card.resize != 0 && o.card.resize < longest) ||
+      o.card.class_names.empty() || std::ssize(o.card.mean) != o.card.channels || std::ssize(o.card.std) != o.card.channels ||
       !std::all_of(o.card.std.begin(), o.card.std.end(), positive))
     throw Error(path.string() + ": damaged metadata: input, classes, mean and std do not fit together");
   o.network.metadata = std::move(file.metadata);

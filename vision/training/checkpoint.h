@@ -4,7 +4,8 @@
 // programs can read them; a training checkpoint has the optimiser's memory beside them, under "optimizer." (of a parameter's
 // shape in memory). The metadata:
 //   format "fovea", version "1"
-//   model, input (JSON: [height, width, channels]), classes (JSON: names), mean, std (JSON: per channel)
+//   model, input (JSON: [height, width, channels]), resize (JSON: the shorter side of pictures before their middle is cut out; 0: they have
+//   the size of the input), classes (JSON: names), mean, std (JSON: per channel)
 //   recipe (TOML: what decided the result; neither threads nor paths, so equal runs give equal files)
 //   state (JSON, training checkpoints only)
 #pragma once
@@ -25,6 +26,7 @@ namespace fovea::vision {
 struct ModelCard {
   std::string model;   // for build()
   std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t resize = 0;   // as InputOptions has it
   std::vector<std::string> class_names;
   std::vector<float> mean, std;   // of pixels / 255, per channel
   std::string recipe;

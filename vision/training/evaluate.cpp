@@ -1,27 +1,34 @@
 // evaluate.cpp: large batches, nothing recorded: costs a third of a training pass.
 #include "vision/training/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/loss.h"
+#include "autograd/softmax.h"
 #include "vision/data/loader.h"
 
 namespace fovea::vision {
 
-Evaluation evaluate(nn::Module& network, const ImageSet& set, const Normalize& normalize, Device device) {
-  constexpr std::int64_t kBatch = 250;   // the activations of a small network stay in the cache
-  require(set.size() > 0, "evaluate: expected at least one picture, got none");
+Evaluation evaluate(nn::Module& network, const Pictures& pictures, const Normalize& normalize, const EvaluateOptions& o) {
+  constexpr std::int64_t kBatch = 250;   // the activations of a small network on small pictures stay in the cache
+  require(pictures.size() > 0, "evaluate: expected at least one picture, got none");
+  // About as many pixels for large pictures.
+  const PictureShape first = pictures.shape(0);
+  const std::int64_t pixels = o.input.height ? o.input.height * o.input.width : first.height * first.width;
+  const std::int64_t batch_size = std::clamp<std::int64_t>(kBatch * 64 * 64 / pixels, 1, kBatch);
   const NoGrad no_grad;
   const bool was_training = network.training();
   network.eval();
   Evaluation e;
   double loss_sum = 0;
   std::int64_t correct = 0;
-  for (const Batch& batch : in_order(set, normalize, kBatch, device)) {
+  for (const Batch& batch :
+       in_order(pictures, normalize, {.batch = batch_size, .workers = o.workers, .device = o.device, .input = o.input})) {
     const Variable logits = network(Variable(batch.images));
     loss_sum += cross_entropy(logits, batch.labels).item() * static_cast<double>(batch.labels.elements());
     const std::int64_t* label = batch.labels.data<std::int64_t>();
-    const Tensor probabilities = softmax(logits.value());
+    const Tensor probabilities = softmax(logits).value();
     const float* row = probabilities.data<float>();
     for (const std::int64_t p : argmax_rows(logits.value())) {
       e.predictions.push_back(p);
@@ -31,8 +38,8 @@ Evaluation evaluate(nn::Module& network, const ImageSet& set, const Normalize& n
     }
   }
   network.train(was_training);
-  e.loss = loss_sum / static_cast<double>(set.size());
-  e.top1 = static_cast<double>(correct) / static_cast<double>(set.size());
+  e.loss = loss_sum / static_cast<double>(pictures.size());
+  e.top1 = static_cast<double>(correct) / static_cast<double>(pictures.size());
   return e;
 }
 
@@ -49,11 +56,6 @@ std::vector<std::int64_t> argmax_rows(const Tensor& logits) {
     out.push_back(best);
   }
   return out;
-}
-
-ImageSet first_pictures(const ImageSet& set, std::int64_t limit) {
-  if (limit == 0 || limit >= set.size()) return set;
-  return {.images = set.images.slice(0, limit), .labels = {set.labels.begin(), set.labels.begin() + limit}, .class_names = set.class_names};
 }
 
 }   // namespace fovea::vision

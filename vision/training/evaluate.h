@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "nn/module.h"
-#include "vision/data/dataset.h"
-#include "vision/transforms/normalize.h"
+#include "vision/data/pictures.h"
+#include "vision/transforms/transform.h"
 
 namespace fovea::vision {
 
@@ -17,14 +17,16 @@ struct Evaluation {
   std::vector<float> probabilities;        // of the predicted class
 };
 
+struct EvaluateOptions {
+  Device device = Device::cpu;
+  InputOptions input = {};   // how pictures come to the network's size; default: they have it
+  int workers = 0;           // as LoaderOptions has it
+};
 /// Runs the network in evaluation mode, without recording, and leaves it in the mode it was in. Throws ShapeError without pictures,
-/// Error when a logit is not a number.
-Evaluation evaluate(nn::Module& network, const ImageSet& set, const Normalize& normalize, Device device = Device::cpu);
+/// Error when a logit is not a number or a picture cannot be read.
+Evaluation evaluate(nn::Module& network, const Pictures& pictures, const Normalize& normalize, const EvaluateOptions& o = {});
 
 /// The index of the largest value of each row of logits (rows, classes) float32: the first of equals. Throws Error for NaN.
 std::vector<std::int64_t> argmax_rows(const Tensor& logits);
-
-/// The first `limit` pictures, as a view; 0: all.
-ImageSet first_pictures(const ImageSet& set, std::int64_t limit);
 
 }   // namespace fovea::vision

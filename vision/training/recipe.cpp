@@ -14,6 +14,8 @@
 
 namespace fovea::vision {
 
+constexpr const char* kFolder = "folder:PATH";
+
 const std::vector<RecipeField>& recipe_fields() {
   using R = Recipe;
   static const std::vector<std::string> model_names = [] {
@@ -23,7 +25,12 @@ const std::vector<RecipeField>& recipe_fields() {
   }();
   static const std::vector<RecipeField> fields = {
       {"model", "the network, by name", &R::model, 0, 0, model_names},
-      {"data", "the data set, by name", &R::data, 0, 0, {"mnist"}},
+      {"data",
+       "the data set: by name, or a folder with train/, val/ and test/, in each a folder of pictures for each class",
+       &R::data,
+       0,
+       0,
+       {"mnist", kFolder}},
       {"epochs", "passes over the training images", &R::epochs, 1, 10000},
       {"batch", "images in one step", &R::batch, 1, 65536},
       {"schedule", "how the learning rate moves from step to step", &R::schedule, 0, 0, {"one_cycle", "cosine"}},
@@ -33,13 +40,35 @@ const std::vector<RecipeField>& recipe_fields() {
       {"nesterov", "look ahead along the momentum, if there is any", &R::nesterov},
       {"weight_decay", "coupled L2 penalty on every parameter", &R::weight_decay, 0, 1},
       {"label_smoothing", "share of the target that goes to all classes alike", &R::label_smoothing, 0, 0.99},
-      {"shift", "training images move by up to so many pixels", &R::shift, 0, 8},
-      {"seed", "of weights, order and shifts", &R::seed, 0, 9007199254740992.0},
+      {"image_size", "the network's input, square; unset: as the images are, or 224 where they differ in size", &R::image_size, 8, 4096},
+      {"resize_size", "images' shorter side before the middle is cut out for evaluation; unset: image_size * 256 / 224", &R::resize_size, 8,
+       8192},
+      {"crop",
+       "how training images are cut; auto: resized where images are resized, else random",
+       &R::crop,
+       0,
+       0,
+       {"auto", "random", "resized", "center"}},
+      {"crop_padding", "black pixels around an image before a random crop", &R::crop_padding, 0, 64},
+      {"crop_scale", "smallest share of the image's area that a resized crop takes", &R::crop_scale, 0.01, 1},
+      {"crop_ratio", "narrowest width : height of a resized crop; the widest is its inverse", &R::crop_ratio, 0.1, 1},
+      {"flip", "training images are mirrored left-right with probability 1/2", &R::flip},
+      {"normalize",
+       "mean and deviation of channels; auto: measured for images in memory, else imagenet",
+       &R::normalize,
+       0,
+       0,
+       {"auto", "measured", "mnist", "cifar10", "imagenet"}},
+      {"val_fraction", "share of each class's training images for validation, where a folder has no val/", &R::val_fraction, 0.001, 0.9},
+      {"split_seed", "of that choice", &R::split_seed, 0, 9007199254740992.0},
+      {"damaged", "image files that cannot be read: an error, or left out after a check of all", &R::damaged, 0, 0, {"error", "skip"}},
+      {"seed", "of weights, order and augmentation", &R::seed, 0, 9007199254740992.0},
       {"train_limit", "train on the first so many images only", &R::train_limit, 1, 1e9},
       {"eval_limit", "validate and test on the first so many images only", &R::eval_limit, 1, 1e9},
       {"device", "cpu, or reference: the plain loops, slow", &R::device, 0, 0, {"cpu", "reference"}},
       {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
       {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
+      {"workers", "threads that read and augment images ahead; results do not depend on it", &R::workers, 1, 1024, {}, false},
   };
   return fields;
 }
@@ -65,7 +94,16 @@ namespace {
   throw RecipeError(fmt::format("{}: expected {} {}, got '{}'", f.key, expected, f.range(), got));
 }
 
+/// "folder:PATH" is data = "folder" with data_dir = PATH: where pictures lie does not decide the result. A recipe that was written so
+/// ("folder" alone) is read again.
 void set_string(Recipe& r, const RecipeField& f, std::string Recipe::*member, const std::string& value) {
+  const bool folder = std::find(f.choices.begin(), f.choices.end(), kFolder) != f.choices.end() && (value + ":").starts_with("folder:");
+  if (folder) {
+    if (value == "folder:") throw RecipeError(fmt::format("{}: expected {}, got '{}'", f.key, kFolder, value));
+    r.*member = "folder";
+    if (value != "folder") r.data_dir = value.substr(std::string_view("folder:").size());
+    return;
+  }
   if (!f.choices.empty() && std::find(f.choices.begin(), f.choices.end(), value) == f.choices.end())
     throw RecipeError(fmt::format("{}: expected one of {}, got '{}'{}", f.key, f.range(), value, did_you_mean(value, f.choices)));
   r.*member = value;

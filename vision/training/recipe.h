@@ -34,7 +34,16 @@ struct Recipe {
   bool nesterov = true;
   double weight_decay = 5e-4;
   double label_smoothing = 0.1;
-  std::int64_t shift = 2;   // pixels
+  std::int64_t image_size = 0;     // of the network's input, square; 0: as the pictures are, or 224 where they differ
+  std::int64_t resize_size = 0;    // 0: image_size * 256 / 224
+  std::string crop = "auto";       // resized where pictures are resized, else random
+  std::int64_t crop_padding = 2;   // pixels
+  double crop_scale = 0.08, crop_ratio = 0.75;
+  bool flip = false;
+  std::string normalize = "auto";   // measured for pictures in memory, else imagenet
+  double val_fraction = 0.1;
+  std::int64_t split_seed = 0;
+  std::string damaged = "error";
   std::int64_t seed = 0;
   std::int64_t train_limit = 0;   // 0: all
   std::int64_t eval_limit = 0;
@@ -42,6 +51,7 @@ struct Recipe {
   // What does not.
   std::string data_dir;       // "": where the program keeps it
   std::int64_t threads = 0;   // 0: one a core
+  std::int64_t workers = 0;   // 0: one for pictures in memory, else as many as threads
   bool operator==(const Recipe&) const = default;
 };
 
@@ -50,7 +60,7 @@ struct RecipeField {
   const char* help;
   std::variant<std::string Recipe::*, std::int64_t Recipe::*, double Recipe::*, bool Recipe::*> member;
   double low = 0, high = 0;                // of numbers, both included; the value 0 may stand below `low`: not set
-  std::vector<std::string> choices = {};   // of strings; empty: any
+  std::vector<std::string> choices = {};   // of strings; empty: any. "folder:PATH" sets data_dir as well
   bool decides_result = true;              // false: a matter of this machine; not part of a checkpoint
   std::string flag() const;                // "label-smoothing"
   std::string range() const;               // "0..0.99", "one_cycle|cosine"; "" for free text

@@ -44,7 +44,7 @@ std::vector<std::string> RunFolder::metrics_lines() const {
 
 bool RunFolder::finished() const {
   const std::vector<std::string> lines = metrics_lines();
-  return !lines.empty() && lines.back().find("\"test_top1\"") != std::string::npos;
+  return !lines.empty() && lines.back().find("\"best_epoch\"") != std::string::npos;
 }
 
 void RunFolder::write_metrics(const std::vector<std::string>& lines) const {

@@ -1,9 +1,9 @@
 // run_folder.h: where a training run keeps what it makes.
 //
 //   recipe.toml        what was asked for
-//   metrics.jsonl      one JSON object an epoch, and a last one with the test result
+//   metrics.jsonl      one JSON object an epoch, and a last one with "best_epoch" and the test result
 //   last.safetensors   everything that continuing needs; best.safetensors: the network with the best validation accuracy
-//   wrong.png          the test pictures it gets wrong
+//   wrong.png          the test pictures it gets wrong (where there are none: validation pictures)
 #pragma once
 
 #include <filesystem>
@@ -30,7 +30,7 @@ class RunFolder {
 
   /// The whole lines of metrics.jsonl so far.
   std::vector<std::string> metrics_lines() const;
-  /// The run was tested: metrics.jsonl has a test result.
+  /// The run has come to its end: metrics.jsonl has its last line.
   bool finished() const;
   /// Replaces metrics.jsonl, atomically: a line is there or not there.
   void write_metrics(const std::vector<std::string>& lines) const;

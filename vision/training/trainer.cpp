@@ -35,6 +35,30 @@ std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
 
 }   // namespace
 
+InputOptions input_of(const Recipe& r, const DataSplits& data) {
+  std::optional<PictureShape> common = data.train.common_shape();
+  for (const Pictures* part : {&data.validation, &data.test})
+    if (part->size() > 0 && part->common_shape() != common) common.reset();
+  if (r.image_size == 0 && r.resize_size > 0) throw RecipeError("resize_size: expected image_size to be set too");
+  if (r.image_size == 0 && common) return {.height = common->height, .width = common->width};
+  const std::int64_t side = r.image_size > 0 ? r.image_size : 224;
+  if (r.resize_size == 0 && common && common->height == side && common->width == side) return {.height = side, .width = side};
+  const std::int64_t resize = r.resize_size > 0 ? r.resize_size : std::llround(static_cast<double>(side) * 256 / 224);
+  if (resize < side) throw RecipeError(detail::join("resize_size: expected at least image_size (", side, "), got ", resize));
+  return {.height = side, .width = side, .resize = resize};
+}
+
+AugmentOptions augment_of(const Recipe& r, const InputOptions& input) {
+  const Crop automatic = input.resize > 0 ? Crop::resized : Crop::random;
+  return {.crop = r.crop == "auto"      ? automatic
+                  : r.crop == "random"  ? Crop::random
+                  : r.crop == "resized" ? Crop::resized
+                                        : Crop::center,
+          .crop_padding = r.crop_padding,
+          .resized = {.scale_min = r.crop_scale, .scale_max = 1, .ratio_min = r.crop_ratio, .ratio_max = 1 / r.crop_ratio},
+          .flip = r.flip};
+}
+
 Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainOptions o)
     : recipe_(recipe),
       data_(std::move(data)),
@@ -42,23 +66,25 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
       o_(std::move(o)),
       device_(recipe.device == "reference" ? Device::reference : Device::cpu),
       normalize_(data_.mean, data_.std) {
-  data_.train = first_pictures(data_.train, recipe.train_limit);
-  data_.validation = first_pictures(data_.validation, recipe.eval_limit);
-  data_.test = first_pictures(data_.test, recipe.eval_limit);
+  input_ = input_of(recipe, data_);
+  augment_ = augment_of(recipe, input_);
+  data_.train = data_.train.first(recipe.train_limit);
+  data_.validation = data_.validation.first(recipe.eval_limit);
+  data_.test = data_.test.first(recipe.eval_limit);
   require(data_.train.size() >= recipe.batch, "batch: expected at most the number of training pictures (", data_.train.size(), "), got ",
           recipe.batch);
-  const Tensor& x = data_.train.images;
   card_ = {.model = recipe.model,
-           .height = x.dim(1),
-           .width = x.dim(2),
-           .channels = x.dim(3),
-           .class_names = data_.train.class_names,
+           .height = input_.height,
+           .width = input_.width,
+           .channels = data_.train.shape(0).channels,
+           .resize = input_.resize,
+           .class_names = data_.train.class_names(),
            .mean = data_.mean,
            .std = data_.std,
            .recipe = to_toml(recipe, false)};
 
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
-  network_ = build(recipe.model, {.classes = data_.train.classes(), .channels = x.dim(3)});
+  network_ = build(recipe.model, {.classes = data_.train.classes(), .channels = card_.channels});
   network_->to(DType::f32, device_);
   std::vector<Variable> parameters;
   for (auto& [name, p] : network_->parameters()) parameters.push_back(p->value);
@@ -91,7 +117,13 @@ bool Trainer::train_epoch() {
   std::vector<std::int64_t> order = epoch_order(data_.train.size(), key, epoch);
   order.erase(order.begin(), order.begin() + state_.step * recipe_.batch);   // what was done before an interrupt
   Batches batches(data_.train, std::move(order), normalize_,
-                  {.batch = recipe_.batch, .drop_last = true, .device = device_, .augment = {.shift = recipe_.shift}}, key, epoch);
+                  {.batch = recipe_.batch,
+                   .drop_last = true,
+                   .workers = static_cast<int>(recipe_.workers),
+                   .device = device_,
+                   .input = input_,
+                   .augment = augment_},
+                  key, epoch);
   network_->train();
   if (progress_) progress_->begin_epoch(state_.epoch);
   for (const Batch& batch : batches) {
@@ -127,7 +159,7 @@ void Trainer::finish_epoch() {
   if (progress_) progress_->stage("validating");
   Evaluation val;
   try {
-    val = evaluate(*network_, data_.validation, normalize_, device_);
+    val = evaluate_on(*network_, data_.validation);
   } catch (const Error& e) {   // diverged in the epoch's last step
     throw Error(detail::join("epoch ", state_.epoch + 1, ", validation: ", e.what()));
   }
@@ -190,16 +222,25 @@ void Trainer::resume() {
   folder_.write_metrics(lines);
 }
 
+Evaluation Trainer::evaluate_on(nn::Module& network, const Pictures& pictures) const {
+  return evaluate(network, pictures, normalize_, {.device = device_, .input = input_, .workers = static_cast<int>(recipe_.workers)});
+}
+
 TrainingResult Trainer::test() {
-  if (progress_) progress_->stage("testing");
+  const bool on_test = data_.test.size() > 0;
+  if (progress_ && on_test) progress_->stage("testing");
   const LoadedModel best = load_model(folder_.best(), device_);
   TrainingResult result{.best_epoch = state_.best_epoch,
                         .best_val_top1 = state_.best_val_top1,
-                        .test = evaluate(*best.network, data_.test, normalize_, device_)};
+                        .on_test = on_test,
+                        .test = evaluate_on(*best.network, on_test ? data_.test : data_.validation)};
   std::vector<std::string> lines = folder_.metrics_lines();
   for (const std::string& line : lines) result.seconds += nlohmann::json::parse(line).value("seconds", 0.0);
-  lines.push_back(nlohmann::ordered_json{
-      {"test_top1", result.test.top1}, {"test_loss", result.test.loss}, {"best_epoch", result.best_epoch}, {"seconds", result.seconds}}
+  const std::string split = on_test ? "test" : "val";
+  lines.push_back(nlohmann::ordered_json{{split + "_top1", result.test.top1},
+                                         {split + "_loss", result.test.loss},
+                                         {"best_epoch", result.best_epoch},
+                                         {"seconds", result.seconds}}
                       .dump());
   folder_.write_metrics(lines);
   progress_.reset();

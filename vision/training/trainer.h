@@ -6,10 +6,10 @@
 //     backward    d loss / d parameter, for every parameter
 //     step        each parameter a little against its gradient; how little, the schedule says
 //   after each epoch: accuracy on the validation pictures; the best network so far is kept
-//   after the last:   the test pictures, once, with that best network
+//   after the last:   the test pictures, once, with that best network (a data set without test pictures: the validation pictures again)
 //
 // Equal recipes give equal files, bit for bit, with any number of threads. So does a run that was interrupted and resumed: weights are
-// a function of the files and the recipe, and pictures' order and shifts are functions of (seed, epoch, picture).
+// a function of the files and the recipe, and pictures' order and augmentation are functions of (seed, epoch, picture).
 #pragma once
 
 #include <cstdio>
@@ -19,7 +19,7 @@
 
 #include "optim/schedule.h"
 #include "optim/sgd.h"
-#include "vision/data/dataset.h"
+#include "vision/data/pictures.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
 #include "vision/training/progress.h"
@@ -39,15 +39,21 @@ struct TrainingResult {
   std::int64_t best_epoch = 0;
   double best_val_top1 = 0;
   double seconds = 0;     // of all epochs, resumed or not
+  bool on_test = true;    // false: there are no test pictures; `test` is of the validation pictures
   Evaluation test = {};   // by the network of best_epoch
 };
 
+/// The network's input for these pictures: image_size or, unset, the size they all have, or 224 where they differ; resized to resize_size or,
+/// unset, to image_size * 256 / 224, unless they all have the input's size. Throws RecipeError for sizes that do not go together.
+InputOptions input_of(const Recipe& recipe, const DataSplits& data);
+AugmentOptions augment_of(const Recipe& recipe, const InputOptions& input);
+
 class Trainer {
  public:
-  /// Builds the network, or throws ShapeError: fewer training pictures than a batch, pictures the network cannot take.
+  /// Builds the network, or throws ShapeError: fewer training pictures than a batch, sizes that do not go together.
   Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainOptions o);
   nn::Module& network() { return *network_; }
-  /// Throws Error: a file cannot be written or read, the loss is no longer a number. Saved checkpoints stay as they are.
+  /// Throws Error: a file cannot be written or read, a picture is damaged, the loss is no longer a number. Saved checkpoints stay as they are.
   TrainingResult run();
 
  private:
@@ -57,6 +63,7 @@ class Trainer {
   void save();
   void resume();
   TrainingResult test();
+  Evaluation evaluate_on(nn::Module& network, const Pictures& pictures) const;
 
   Recipe recipe_;
   DataSplits data_;
@@ -64,6 +71,8 @@ class Trainer {
   TrainOptions o_;
   Device device_;
   Normalize normalize_;
+  InputOptions input_;
+  AugmentOptions augment_;
   ModelCard card_;
   std::unique_ptr<nn::Module> network_;
   std::optional<optim::SGD> optimizer_;

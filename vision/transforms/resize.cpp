@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "vision/transforms/crop.h"
+
 namespace fovea::vision {
 namespace {
 
@@ -45,19 +47,28 @@ Filter triangle_filter(std::int64_t in, std::int64_t out) {
 
 /// Filters the middle axis: x (outer, in, inner) -> y (outer, out, inner).
 void filter_axis(const std::uint8_t* x, std::uint8_t* y, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner) {
+  constexpr std::int64_t kBlock = 16;   // sums that stay in registers; columns go block by block, the channels of a row one by one
   const Filter f = triangle_filter(in, out);
-  std::vector<std::int32_t> sum(static_cast<std::size_t>(inner));
+  const auto byte = [](std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kPrecision, 0, 255)); };
   for (std::int64_t o = 0; o < outer; ++o)
     for (std::int64_t i = 0; i < out; ++i) {
-      std::fill(sum.begin(), sum.end(), 1 << (kPrecision - 1));
-      for (std::int64_t k = 0; k < f.count[static_cast<std::size_t>(i)]; ++k) {
-        const std::int32_t w = f.weights[static_cast<std::size_t>(i * f.widest + k)];
-        const std::uint8_t* row = x + (o * in + f.first[static_cast<std::size_t>(i)] + k) * inner;
-        for (std::int64_t j = 0; j < inner; ++j) sum[static_cast<std::size_t>(j)] += w * row[j];
-      }
+      const std::int64_t n = f.count[static_cast<std::size_t>(i)];
+      const std::int32_t* w = f.weights.data() + i * f.widest;
+      const std::uint8_t* from = x + (o * in + f.first[static_cast<std::size_t>(i)]) * inner;
       std::uint8_t* to = y + (o * out + i) * inner;
-      for (std::int64_t j = 0; j < inner; ++j)
-        to[j] = static_cast<std::uint8_t>(std::clamp(sum[static_cast<std::size_t>(j)] >> kPrecision, 0, 255));
+      std::int64_t j = 0;
+      for (; j + kBlock <= inner; j += kBlock) {
+        std::int32_t sum[kBlock];
+        std::fill(sum, sum + kBlock, 1 << (kPrecision - 1));
+        for (std::int64_t k = 0; k < n; ++k)
+          for (std::int64_t b = 0; b < kBlock; ++b) sum[b] += w[k] * from[k * inner + j + b];
+        for (std::int64_t b = 0; b < kBlock; ++b) to[j + b] = byte(sum[b]);
+      }
+      for (; j < inner; ++j) {
+        std::int32_t sum = 1 << (kPrecision - 1);
+        for (std::int64_t k = 0; k < n; ++k) sum += w[k] * from[k * inner + j];
+        to[j] = byte(sum);
+      }
     }
 }
 
@@ -89,11 +100,8 @@ Tensor resize_to_square(const Tensor& image, std::int64_t size, SquareFit fit) {
   require(size >= 1 && size <= 65536, "resize_to_square: expected a size of 1 to 65536, got ", size);
   const std::int64_t H = image.dim(0), W = image.dim(1), C = image.dim(2);
   if (fit == SquareFit::crop) {
-    const std::int64_t side = std::min(H, W), top = (H - side) / 2, left = (W - side) / 2;
-    Tensor middle = Tensor::empty({side, side, C}, DType::u8, image.device());
-    for (std::int64_t r = 0; r < side; ++r)
-      std::memcpy(middle.data<std::uint8_t>() + r * side * C, image.data<std::uint8_t>() + ((top + r) * W + left) * C,
-                  static_cast<std::size_t>(side * C));
+    const std::int64_t side = std::min(H, W);
+    const Tensor middle = crop(image, {.top = (H - side) / 2, .left = (W - side) / 2, .height = side, .width = side});
     return resize(middle, size, size);
   }
   const std::int64_t longest = std::max(H, W);

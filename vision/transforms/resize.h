@@ -8,7 +8,8 @@
 namespace fovea::vision {
 
 /// (H, W, C) uint8 -> (height, width, C) uint8. Bilinear with antialiasing: when it shrinks, the triangle filter widens to cover
-/// the pixels that become one. The same bytes as Pillow's Image.resize(..., BILINEAR), which trained the published models.
+/// the pixels that become one. The same bytes as Pillow's Image.resize(..., BILINEAR), which trained the published models: rows first,
+/// then columns. (Pillow 13 takes columns first where the height shrinks by more than the width; that rounds other halves, by 1 at most.)
 Tensor resize(const Tensor& image, std::int64_t height, std::int64_t width);
 
 /// How a picture becomes a square: its middle is cut out, or it is padded with black (0) on its short sides.

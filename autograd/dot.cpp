@@ -1,0 +1,26 @@
+#include "autograd/dot.h"
+
+#include "kernels/elementwise.h"
+#include "tensor/on_backend.h"
+
+namespace fovea {
+
+Variable dot(const Variable& x, const Tensor& direction) {
+  const Tensor& in = x.value();
+  require(in.shape() == direction.shape() && in.dtype() == direction.dtype(), "dot: expected a direction of shape ", in.shape(), " and ",
+          name_of(in.dtype()), ", got ", direction.shape(), " and ", name_of(direction.dtype()));
+  Tensor y = Tensor::empty({}, acc_dtype(in.dtype()), in.device());
+  on_backend("dot", in, [&]<class T>(auto) {
+    double sum = 0;   // plain and in order: this is for checks, not for speed
+    for (std::int64_t i = 0; i < in.elements(); ++i) sum += double(in.data<T>()[i]) * double(direction.data<T>()[i]);
+    y.fill(sum);
+  });
+  return record("dot", y, {x}, [direction](Tensor dy, Grads& g) {
+    Tensor dx = g.target(0);
+    on_backend("dot", direction, [&]<class T>(auto be) {
+      kernels::scale(be, direction.data<T>(), static_cast<kernels::acc_t<T>>(dy.item()), dx.data<T>(), dx.elements(), g.accumulate(0));
+    });
+  });
+}
+
+}   // namespace fovea

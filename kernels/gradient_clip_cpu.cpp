@@ -1,0 +1,70 @@
+// gradient_clip_cpu.cpp: sums of squares over pieces of fixed length, joined in order; rows whole, so that a row that has to be
+// scaled is still in the cache that its norm was read into.
+#include "kernels/gradient_clip.h"
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/runs.h"
+
+namespace fovea::kernels {
+
+struct GradientClipTable {
+  std::size_t (*sum_squares_workspace_bytes)(const Run*, std::int64_t);
+  double (*sum_squares)(const float*, const Run*, std::int64_t, void*);
+  void (*clip_value)(float*, double, std::int64_t);
+  void (*clip_rows)(const float*, float*, RowShape, double, double);
+};
+FOVEA_ISA_TABLES(GradientClipTable, gradient_clip_table)
+
+namespace FOVEA_ISA {
+namespace {
+
+std::size_t sum_squares_workspace_bytes(const Run* runs, std::int64_t count) { return Pieces::bytes(runs, count); }
+
+double sum_squares(const float* x, const Run* runs, std::int64_t count, void* workspace) {
+  const Pieces pieces(runs, count, workspace);
+  pieces.parallel([&](Piece& p) { p.sums[0] = sum_of_squares(x + p.begin, p.count); });
+  return pieces.total();
+}
+
+struct Clip {
+  F16 limit;
+  FOVEA_INLINE F16 value(F16 g) const {   // max() gives its second argument where there is a NaN: g
+    const F16 low = max(F16(0.f) - limit, g);
+    return F16(0.f) - max(F16(0.f) - limit, F16(0.f) - low);
+  }
+};
+void clip_value(float* g, double limit, std::int64_t n) { map(n, Clip{F16(float(limit))}, g, false, g); }
+
+void clip_rows(const float* w, float* g, RowShape s, double limit, double eps) {
+  parallel_ranges(s.rows, max(1, kGrain / max(1, s.cols)), [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const double w_norm = kernels::sqrt(sum_of_squares(w + r * s.cols, s.cols)), longest = limit * (w_norm > eps ? w_norm : eps);
+      float* row = g + r * s.cols;
+      const double length = kernels::sqrt(sum_of_squares(row, s.cols));
+      if (!(length > longest)) continue;
+      const F16 factor(float(longest / length));
+      for_lanes(s.cols,
+                [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE { store(row + i, lanes, factor * load(row + i, lanes)); });
+    }
+  });
+}
+
+}   // namespace
+const GradientClipTable gradient_clip_table{sum_squares_workspace_bytes, sum_squares, clip_value, clip_rows};
+}   // namespace FOVEA_ISA
+
+#ifdef FOVEA_BASELINE
+template <> std::size_t sum_squares_workspace_bytes<float>(Cpu, const Run* runs, std::int64_t count) {
+  return gradient_clip_table().sum_squares_workspace_bytes(runs, count);
+}
+template <> double sum_squares(Cpu, const float* x, const Run* runs, std::int64_t count, void* workspace) {
+  return gradient_clip_table().sum_squares(x, runs, count, workspace);
+}
+template <> void clip_value(Cpu, float* g, double limit, std::int64_t n) { gradient_clip_table().clip_value(g, limit, n); }
+template <> void clip_rows(Cpu, const float* w, float* g, RowShape s, double limit, double eps) {
+  gradient_clip_table().clip_rows(w, g, s, limit, eps);
+}
+#endif
+
+}   // namespace fovea::kernels

@@ -1,0 +1,39 @@
+// strided_copy.h: y[i0, i1, ...] = x[i0, i1, ...], where each side steps through memory in its own way. A permutation of axes, a slice, a
+// tensor put into a larger one and a repetition (a step of 0 in x) are this one loop nest. It moves bytes and computes nothing, so every
+// backend on the host shares it, and dtypes differ by their size alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/loop_nest.h"
+
+namespace fovea::kernels {
+
+/// Axes from the outermost to the innermost of y; steps from one element to the next along an axis, in elements.
+struct StridedShape {
+  int rank = 0;
+  std::int64_t extent[kMaxAxes] = {}, x_step[kMaxAxes] = {}, y_step[kMaxAxes] = {};
+};
+
+/// Elements of 1, 2, 4 or 8 bytes; y does not alias x, and no two elements of y are one. Nothing is read when an extent is 0.
+void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_bytes);
+
+/// A box of a dense row-major tensor: along axis a the elements begin[a], begin[a] + step[a], ..., part[a] of them.
+struct Box {
+  int rank = 0;
+  std::int64_t whole[kMaxAxes] = {}, begin[kMaxAxes] = {}, step[kMaxAxes] = {}, part[kMaxAxes] = {};
+
+  /// From one element of the box to the next along each axis of whole; returns the offset of the first.
+  std::int64_t steps_of_whole(std::int64_t* steps) const;
+  void steps_of_part(std::int64_t* steps) const;
+};
+
+/// part (box.part) = what lies in the box of whole (box.whole).
+void extract(const void* whole, void* part, Box box, std::size_t element_bytes);
+/// The box of whole = part; the rest of whole stays as it is.
+void insert(const void* part, void* whole, Box box, std::size_t element_bytes);
+/// whole = 0, but for the box, which is part: the gradient of extract, and padding with zeros.
+void embed(const void* part, void* whole, Box box, std::size_t element_bytes);
+
+}   // namespace fovea::kernels

@@ -1,0 +1,63 @@
+#include "vision/models/resnet_cifar.h"
+
+#include "autograd/shape_ops.h"
+
+namespace fovea::vision {
+
+using kernels::Activation::relu;
+using nn::BatchNorm2d, nn::Conv2d, nn::conv_norm_act;
+
+Variable identity_shortcut(const Variable& x, std::int64_t out, std::int64_t stride) {
+  Variable y = x;
+  if (stride != 1) y = slice(y, {.axis = 1, .step = stride}, {.axis = 2, .step = stride});
+  if (out != x.dim(3)) y = pad(y, {.axis = 3, .after = out - x.dim(3)});
+  return y;
+}
+
+IdentityBlock::IdentityBlock(const Options& o)
+    : o_(o),
+      conv1_(add<Conv2d>("conv1", {.in = o.in, .out = o.out, .kernel = 3, .stride = o.stride, .padding = 1, .bias = false})),
+      bn1_(add<BatchNorm2d>("bn1", {.channels = o.out})),
+      conv2_(add<Conv2d>("conv2", {.in = o.out, .out = o.out, .kernel = 3, .padding = 1, .bias = false})),
+      bn2_(add<BatchNorm2d>("bn2", {.channels = o.out})) {
+  require(o.out >= o.in, "IdentityBlock: expected at least as many channels out as in, got ", o.in, " in and ", o.out, " out");
+}
+
+Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
+  const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
+  const Variable shortcut = identity_shortcut(x, o_.out, o_.stride);         // (N, H/s, W/s, out)
+  return conv_norm_act(y, conv2_, bn2_, {.activation = relu, .residual = &shortcut});
+}
+
+std::string IdentityBlock::describe() const {
+  return detail::join("IdentityBlock(", o_.in, " -> ", o_.out, o_.stride == 1 ? "" : detail::join(", stride ", o_.stride), ")");
+}
+
+CifarResNet::CifarResNet(const CifarResNetConfig& config, const ModelOptions& o)
+    : config_(config),
+      conv1_(add<Conv2d>("conv1", {.in = o.channels, .out = 16, .kernel = 3, .padding = 1, .bias = false})),
+      bn1_(add<BatchNorm2d>("bn1", {.channels = 16})),
+      layer1_(add<nn::Sequential>("layer1")),
+      layer2_(add<nn::Sequential>("layer2")),
+      layer3_(add<nn::Sequential>("layer3")),
+      avgpool_(add<nn::GlobalAvgPool2d>("avgpool")),
+      fc_(add<nn::Linear>("fc", {.in = 64, .out = o.classes})) {
+  std::int64_t in = 16, out = 16;
+  for (nn::Sequential* layer : {&layer1_, &layer2_, &layer3_}) {
+    for (std::int64_t i = 0; i < config.n; ++i) {
+      layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2});
+      in = out;
+    }
+    out *= 2;
+  }
+}
+
+Variable CifarResNet::features(const Variable& x) {
+  Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // 32x32x16
+  y = layer3_(layer2_(layer1_(y)));                                    // 32x32x16, 16x16x32, 8x8x64
+  return avgpool_(y);                                                  // 64
+}
+
+Variable CifarResNet::forward(const Variable& x) { return fc_(features(x)); }
+
+}   // namespace fovea::vision
