@@ -25,6 +25,7 @@ class Conv2d : public Module {
   const Options& options() const { return o_; }
   Conv2dConfig config() const { return {.stride = o_.stride, .padding = o_.padding, .dilation = o_.dilation, .groups = o_.groups}; }
   const Variable& weight() const { return weight_; }
+  Variable bias() const { return bias_ ? *bias_ : Variable(); }   // undefined without one
   bool has_bias() const { return o_.bias; }
   /// Throws ShapeError unless x is (N, H, W, in).
   void check_input(const Variable& x) const;

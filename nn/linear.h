@@ -23,6 +23,7 @@ class Linear : public Module {
 
   const Options& options() const { return o_; }
   const Variable& weight() const { return weight_; }
+  Variable bias() const { return bias_ ? *bias_ : Variable(); }   // undefined without one
 
  private:
   Options o_;

@@ -11,7 +11,7 @@ namespace fovea::vision {
 AlexNet::AlexNet(const AlexNetConfig& config, const ModelOptions& o)
     : config_(config),
       features_(add<nn::Sequential>("features")),
-      avgpool_(add<nn::AdaptiveAvgPool2d>("avgpool", {.output = config.pooled})),
+      avgpool_(add<nn::AdaptiveAvgPool2d>("avgpool", {.output_size = config.pooled})),
       classifier_(add<nn::Sequential>("classifier")),
       head_([&]() -> nn::Linear& {
         const double p = o.dropout.value_or(0.5);   // section 4.2

@@ -4,6 +4,7 @@
 #include "autograd/pooling.h"
 #include "autograd/shape_ops.h"
 #include "nn/activation.h"
+#include "nn/identity.h"
 #include "nn/init.h"
 
 namespace fovea::vision {
@@ -16,7 +17,7 @@ constexpr double kEps = 1e-6;   // of the layer norms, as published
 
 ConvNeXtBlock::ConvNeXtBlock(const Options& o)
     : o_(o),
-      layer_scale_(add_parameter("layer_scale", Tensor::full({o.channels, 1, 1}, o.layer_scale))),
+      layer_scale_(add_parameter("layer_scale", Tensor::full({o.channels, 1, 1}, static_cast<float>(o.layer_scale)))),
       block_(add<nn::Sequential>("block")),
       stochastic_depth_(add<nn::StochasticDepth>("stochastic_depth", {.p = o.drop_path})) {
   const std::int64_t c = o.channels;
@@ -53,9 +54,9 @@ ConvNeXt::ConvNeXt(const ConvNeXtConfig& config, const ModelOptions& o)
   classifier_.add<nn::LayerNorm>({.channels = config.channels.back(), .eps = kEps});
   classifier_.add<nn::Identity>();   // torchvision flattens here
   head_ = &classifier_.add<nn::Linear>({.in = config.channels.back(), .out = o.classes});
-  for_each([](nn::Module& m) {   // appendix A.1
+  apply([](nn::Module& m) {   // appendix A.1
     const auto start = [](Variable weight, Variable bias) {
-      weight.assign(nn::truncated_normal(weight.shape(), {.std = 0.02}, default_generator().next()));
+      weight.assign(nn::truncated_normal(weight.shape(), 0, 0.02, -2, 2, default_generator().next()));
       bias.assign(Tensor::zeros(bias.shape()));
     };
     if (auto* linear = dynamic_cast<nn::Linear*>(&m)) start(linear->weight(), linear->bias());

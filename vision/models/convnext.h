@@ -6,7 +6,7 @@
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
-#include "nn/stochastic_depth.h"
+#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "autograd/activation.h"
-#include "autograd/concatenate.h"
 #include "autograd/pooling.h"
 #include "autograd/shape_ops.h"
 

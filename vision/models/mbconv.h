@@ -6,7 +6,7 @@
 
 #include "nn/conv2d_norm_activation.h"
 #include "nn/squeeze_excitation.h"
-#include "nn/stochastic_depth.h"
+#include "nn/dropout.h"
 
 namespace fovea::vision {
 

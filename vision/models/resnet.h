@@ -18,7 +18,7 @@
 #include "nn/pooling.h"
 #include "nn/sequential.h"
 #include "nn/squeeze_excitation.h"
-#include "nn/stochastic_depth.h"
+#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

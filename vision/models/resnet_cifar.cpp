@@ -25,6 +25,7 @@ IdentityBlock::IdentityBlock(const Options& o)
 
 Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
   const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
+  if (!o_.shortcut) return conv_norm_act(y, conv2_, bn2_, {.activation = relu});
   const Variable shortcut = identity_shortcut(x, o_.out, o_.stride);         // (N, H/s, W/s, out)
   return conv_norm_act(y, conv2_, bn2_, {.activation = relu, .residual = &shortcut});
 }
@@ -45,7 +46,7 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config, const ModelOptions& o)
   std::int64_t in = 16, out = 16;
   for (nn::Sequential* layer : {&layer1_, &layer2_, &layer3_}) {
     for (std::int64_t i = 0; i < config.n; ++i) {
-      layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2});
+      layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2, .shortcut = config.shortcuts});
       in = out;
     }
     out *= 2;
@@ -59,5 +60,20 @@ Variable CifarResNet::features(const Variable& x) {
 }
 
 Variable CifarResNet::forward(const Variable& x) { return fc_(features(x)); }
+
+std::vector<ModelEntry> resnet_cifar_models() {
+  std::vector<ModelEntry> entries;
+  for (const bool shortcuts : {true, false})
+    for (const std::int64_t n : {3, 5, 7, 9, 18}) {   // Table 6
+      const CifarResNetConfig c{.name = detail::join(shortcuts ? "resnet" : "plain", 6 * n + 2, "_he_cifar"), .n = n, .shortcuts = shortcuts};
+      entries.push_back({.name = c.name,
+                         .description = shortcuts ? "for CIFAR: identity shortcuts without parameters, section 4.2"
+                                                  : "for CIFAR: the same layers without shortcuts, section 4.2",
+                         .paper = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
+                         .size = 32,
+                         .make = [c](const ModelOptions& o) { return std::make_unique<CifarResNet>(c, o); }});
+    }
+  return entries;
+}
 
 }   // namespace fovea::vision

@@ -1,5 +1,5 @@
 // resnet_cifar.h: the residual networks for CIFAR-10 of He et al. 2016, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385),
-// section 4.2: 6n + 2 layers, n = 3, 5, 7, 9, 18 (Table 6), for images of 32x32.
+// section 4.2: 6n + 2 layers, n = 3, 5, 7, 9, 18 (Table 6), for images of 32x32; and their plain twins without shortcuts (Fig. 6 left).
 //
 // Every shortcut is parameter-free: where the shape changes, the identity takes every second row and column and new channels are zero
 // (option A of section 3.3), so a residual network has exactly the parameters of its plain counterpart. We depart from the paper in
@@ -11,17 +11,21 @@
 #include "nn/pooling.h"
 #include "nn/sequential.h"
 #include "vision/models/models.h"
-#include "vision/models/resnet.h"
 
 namespace fovea::vision {
 
 /// x (N, H, W, in) -> (N, H/stride, W/stride, out), divisions rounded up: x[:, ::stride, ::stride], with zero channels behind its own.
 Variable identity_shortcut(const Variable& x, std::int64_t out, std::int64_t stride);
 
+struct IdentityBlockOptions {
+  std::int64_t in = 0, out = 0, stride = 1;
+  bool shortcut = true;   // false: y = relu(F(x)), a block of the plain network
+};
+
 /// y = relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions: Eq. (1), Fig. 5 left. x (N, H, W, in) -> y (N, H/stride, W/stride, out).
 class IdentityBlock : public nn::Module {
  public:
-  using Options = BasicBlockOptions;
+  using Options = IdentityBlockOptions;
   explicit IdentityBlock(const Options& o);
   Variable forward(const Variable& x) override;
   std::string describe() const override;
@@ -35,15 +39,10 @@ class IdentityBlock : public nn::Module {
 };
 
 struct CifarResNetConfig {
-  const char* name;
-  std::int64_t n;   // blocks of each of the three stages, of 16, 32 and 64 channels
+  std::string name;
+  std::int64_t n;         // blocks of each of the three stages, of 16, 32 and 64 channels
+  bool shortcuts = true;  // false: the plain network of section 4.2, Fig. 6 left
 };
-
-inline constexpr CifarResNetConfig kResNet20HeCifar{.name = "resnet20_he_cifar", .n = 3};   // Table 6
-inline constexpr CifarResNetConfig kResNet32HeCifar{.name = "resnet32_he_cifar", .n = 5};
-inline constexpr CifarResNetConfig kResNet44HeCifar{.name = "resnet44_he_cifar", .n = 7};
-inline constexpr CifarResNetConfig kResNet56HeCifar{.name = "resnet56_he_cifar", .n = 9};
-inline constexpr CifarResNetConfig kResNet110HeCifar{.name = "resnet110_he_cifar", .n = 18};
 
 class CifarResNet : public Classifier {
  public:
@@ -62,5 +61,7 @@ class CifarResNet : public Classifier {
   nn::GlobalAvgPool2d& avgpool_;
   nn::Linear& fc_;
 };
+
+std::vector<ModelEntry> resnet_cifar_models();
 
 }   // namespace fovea::vision

@@ -6,7 +6,7 @@
 #include "autograd/pooling.h"
 #include "autograd/shape_ops.h"
 #include "nn/activation.h"
-#include "nn/dropout.h"
+#include "nn/identity.h"
 #include "nn/init.h"
 
 namespace fovea::vision {
@@ -14,7 +14,7 @@ namespace fovea::vision {
 SwinBlock::SwinBlock(const Options& o)
     : o_(o),
       norm1_(add<nn::LayerNorm>("norm1", {.channels = o.width})),
-      attn_(add<nn::ShiftedWindowAttention>("attn", {.dim = o.width, .heads = o.heads, .window = o.window, .shift = o.shift})),
+      attn_(add<nn::ShiftedWindowAttention>("attn", {.channels = o.width, .heads = o.heads, .window = o.window, .shift = o.shift})),
       stochastic_depth_(add<nn::StochasticDepth>("stochastic_depth", {.p = o.drop_path})),
       norm2_(add<nn::LayerNorm>("norm2", {.channels = o.width})),
       mlp_(add<nn::Sequential>("mlp")) {
@@ -71,11 +71,11 @@ SwinTransformer::SwinTransformer(const SwinConfig& config, const ModelOptions& o
   }
   norm_ = &add<nn::LayerNorm>("norm", {.channels = width});
   head_ = &add<nn::Linear>("head", {.in = width, .out = o.classes});
-  for_each([](nn::Module& m) {
+  apply([](nn::Module& m) {
     auto* linear = dynamic_cast<nn::Linear*>(&m);
     if (!linear) return;
     Variable weight = linear->weight(), bias = linear->bias();
-    weight.assign(nn::truncated_normal(weight.shape(), {.std = 0.02}, default_generator().next()));
+    weight.assign(nn::truncated_normal(weight.shape(), 0, 0.02, -2, 2, default_generator().next()));
     if (bias.defined()) bias.assign(Tensor::zeros(bias.shape()));
   });
 }

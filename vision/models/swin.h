@@ -9,8 +9,8 @@
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
-#include "nn/shifted_window_attention.h"
-#include "nn/stochastic_depth.h"
+#include "nn/window_attention.h"
+#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

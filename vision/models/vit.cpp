@@ -5,7 +5,7 @@
 
 #include "autograd/arithmetic.h"
 #include "autograd/reductions.h"
-#include "autograd/resize.h"
+#include "autograd/interpolate.h"
 #include "autograd/shape_ops.h"
 #include "nn/activation.h"
 #include "nn/init.h"
@@ -36,7 +36,7 @@ struct Named : nn::Module {
 TransformerBlock::TransformerBlock(const Options& o)
     : o_(o),
       ln_1_(add<nn::LayerNorm>("ln_1", {.channels = o.width, .eps = kEps})),
-      self_attention_(add<nn::MultiheadAttention>("self_attention", {.dim = o.width, .heads = o.heads})),
+      self_attention_(add<nn::MultiheadAttention>("self_attention", {.channels = o.width, .heads = o.heads})),
       ln_2_(add<nn::LayerNorm>("ln_2", {.channels = o.width, .eps = kEps})),
       mlp_(add<nn::Sequential>("mlp")),
       dropout_(add<nn::Dropout>("dropout", {.p = o.dropout})),
@@ -83,7 +83,7 @@ Variable TransformerEncoder::encode(const Variable& z, std::int64_t rows, std::i
   if (rows != o_.grid || columns != o_.grid) {
     // Images of another size: the grid of embeddings is resized like a picture (section 3.2); those of the tokens stay.
     const Variable grid = reshape(slice(position, {.axis = 1, .begin = o_.tokens}), {1, o_.grid, o_.grid, o_.config.width});
-    const Variable resized = resize2d(grid, {.height = rows, .width = columns, .mode = ResizeMode::bicubic});
+    const Variable resized = interpolate(grid, {.size = {rows, columns}, .mode = Interpolation::bicubic});
     position = concatenate({slice(position, {.axis = 1, .end = o_.tokens}), reshape(resized, {1, rows * columns, o_.config.width})}, 1);
   }
   Variable y = dropout_(z + position);
@@ -106,7 +106,7 @@ VisionTransformer::VisionTransformer(const ViTConfig& config, const ModelOptions
   require(config.size % config.patch == 0, config.name, ": expected an image size that patches of ", config.patch, " divide, got ", config.size);
   Variable projection = conv_proj_.weight();
   const double std = 1 / std::sqrt(static_cast<double>(nn::fan_of(projection.shape(), nn::Fan::in)));
-  projection.assign(nn::truncated_normal(projection.shape(), {.std = std}, key()));
+  projection.assign(nn::truncated_normal(projection.shape(), 0, std, -2, 2, key()));
   auto& heads = add<Named>("heads");
   head_ = &heads.add<nn::Linear>("head", {.in = config.width, .out = o.classes});
   if (config.distilled) head_dist_ = &heads.add<nn::Linear>("head_dist", {.in = config.width, .out = o.classes});
@@ -175,10 +175,10 @@ std::vector<ModelEntry> vit_models() {
                        .paper = paper,
                        .size = config.size,
                        .make = [c = config](const ModelOptions& o) {
-                         ViTConfig config = c;
-                         if (o.small_images) config.patch = 4, config.size = 32;   // 64 patches of 4x4
-                         if (o.image_size > 0) config.size = o.image_size;
-                         return std::make_unique<VisionTransformer>(config, o);
+                         ViTConfig changed = c;
+                         if (o.small_images) changed.patch = 4, changed.size = 32;   // 64 patches of 4x4
+                         if (o.image_size > 0) changed.size = o.image_size;
+                         return std::make_unique<VisionTransformer>(changed, o);
                        }});
   return entries;
 }
