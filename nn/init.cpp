@@ -5,15 +5,25 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/parallel.h"
+
 namespace fovea::nn {
 
 namespace {
+
+/// f(begin, end) over chunks of [0, n), on all threads.
+template <class F> void for_chunks(std::int64_t n, const F& f) {
+  constexpr std::int64_t kChunk = 1 << 14;   // even, so that no pair of normals is cut
+  kernels::parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t i) { f(i * kChunk, std::min(n, (i + 1) * kChunk)); });
+}
 
 /// w[i] = f(i), computed in double and rounded once.
 template <class F> Tensor filled(const Shape& shape, const F& f) {
   Tensor t = Tensor::empty(shape);
   float* w = t.data<float>();
-  for (std::int64_t i = 0, n = t.elements(); i < n; ++i) w[i] = static_cast<float>(f(static_cast<std::uint64_t>(i)));
+  for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) w[i] = static_cast<float>(f(static_cast<std::uint64_t>(i)));
+  });
   return t;
 }
 
@@ -108,6 +118,7 @@ Tensor orthogonal(const Shape& weight, double gain, RandomKey key) {
 /// exact near 0, not near 1.
 Tensor truncated_normal(const Shape& shape, double mean, double std, double a, double b, RandomKey key) {
   require(std > 0 && a < b, "truncated_normal: expected std > 0 and a < b, got std ", std, ", a ", a, ", b ", b);
+  if (mean == 0 && std::min(-a, b) > 9 * std) return normal(shape, std, key);   // nothing to cut: 2^-62 of all draws lie outside
   const double sign = a > mean ? -1 : 1;
   const double low = normal_cdf(sign * ((sign > 0 ? a : b) - mean) / std), high = normal_cdf(sign * ((sign > 0 ? b : a) - mean) / std);
   return filled(shape, [&](std::uint64_t i) {
@@ -116,7 +127,16 @@ Tensor truncated_normal(const Shape& shape, double mean, double std, double a, d
 }
 
 Tensor normal(const Shape& shape, double std, RandomKey key) {
-  return filled(shape, [&](std::uint64_t i) { return std * key.normal(i); });
+  Tensor t = Tensor::empty(shape);
+  float* w = t.data<float>();
+  for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; i += 2) {
+      const auto z = key.normal_pair(static_cast<std::uint64_t>(i) / 2);
+      w[i] = static_cast<float>(std * z[0]);
+      if (i + 1 < end) w[i + 1] = static_cast<float>(std * z[1]);
+    }
+  });
+  return t;
 }
 
 Tensor uniform(const Shape& shape, double bound, RandomKey key) {

@@ -46,12 +46,14 @@ double RandomKey::uniform_f64(std::uint64_t index) const {
   return fraction(words[at], words[at + 1]);
 }
 
-double RandomKey::normal(std::uint64_t index) const {
-  const auto words = block_of(*this, index / 2);                                     // one block makes a pair of normals
+std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
+  const auto words = block_of(*this, pair);
   const double radius = std::sqrt(-2 * std::log1p(-fraction(words[0], words[1])));   // 1 - u is in (0, 1]
   const double angle = 2 * std::numbers::pi * fraction(words[2], words[3]);
-  return radius * (index % 2 == 0 ? std::cos(angle) : std::sin(angle));
+  return {radius * std::cos(angle), radius * std::sin(angle)};
 }
+
+double RandomKey::normal(std::uint64_t index) const { return normal_pair(index / 2)[index % 2]; }
 
 std::uint64_t RandomKey::below(std::uint64_t index, std::uint64_t n) const {
   const auto words = block_of(*this, index / 2);

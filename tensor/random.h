@@ -19,6 +19,7 @@ struct RandomKey {
   float uniform(std::uint64_t index) const;        // [0, 1), 24 bits
   double uniform_f64(std::uint64_t index) const;   // [0, 1), 53 bits from bits(2 index), bits(2 index + 1)
   double normal(std::uint64_t index) const;        // N(0, 1) by Box & Muller 1958, in double, on the host only
+  std::array<double, 2> normal_pair(std::uint64_t pair) const;   // normal(2 pair), normal(2 pair + 1), for the price of one
   /// Uniform in 0..n-1, n >= 1 (64-bit multiply-shift: bias below n / 2^64).
   std::uint64_t below(std::uint64_t index, std::uint64_t n) const;
   /// Another stream of the same seed, named by purpose and number ("shuffle", epoch): mixes both into `stream`.

@@ -17,23 +17,6 @@ namespace {
 
 Variable image(Shape shape) { return Variable(Tensor::randn(shape, RandomKey{.seed = 3})); }
 
-TEST(Models, ParameterCounts) {
-  EXPECT_EQ(build("resnet18", {.classes = 1000})->parameter_count(), 11'689'512);   // torchvision's numbers
-  EXPECT_EQ(build("resnet34", {.classes = 1000})->parameter_count(), 21'797'672);
-  // stem 144 + 32, stages 4,672, 14,528 and 57,728, classifier 650
-  EXPECT_EQ(build("resnet8_mnist", {.classes = 10, .channels = 1})->parameter_count(), 77'754);
-}
-
-// Table 6's networks with option A, counted by PyTorch on the reference implementation.
-TEST(Models, CifarResNetsHaveTheParametersOfTable6) {
-  for (const auto& [name, count] : std::map<std::string, std::int64_t>{{"resnet20_he_cifar", 269'722},
-                                                                       {"resnet32_he_cifar", 464'154},
-                                                                       {"resnet44_he_cifar", 658'586},
-                                                                       {"resnet56_he_cifar", 853'018},
-                                                                       {"resnet110_he_cifar", 1'727'962}})
-    EXPECT_EQ(build(name, {.classes = 10})->parameter_count(), count) << name;
-}
-
 /// The output shape of the named modules, from hooks. Only modules that no fusion passes over: whole stages, pooling, classifier.
 std::map<std::string, Shape> shapes(Classifier& net, const Variable& x) {
   std::map<std::string, Shape> seen;
@@ -94,50 +77,6 @@ TEST(Models, TheIdentityShortcutTakesEverySecondPixelAndAddsZeros) {
     for (std::int64_t c = 0; c < 3; ++c)
       for (std::int64_t k = 0; k < 5; ++k)
         EXPECT_EQ(y.data<float>()[(r * 3 + c) * 5 + k], k < 2 ? x.value().data<float>()[(2 * r * 5 + 2 * c) * 2 + k] : 0.f);
-}
-
-// torchvision.models.resnet18().named_modules(): the convolutions (weights in PyTorch's order), norms and linear layers.
-constexpr const char* kTorchvisionResNet18 = R"(
-conv conv1 64 3 7 7           norm bn1 64
-conv layer1.0.conv1 64 64 3 3 norm layer1.0.bn1 64
-conv layer1.0.conv2 64 64 3 3 norm layer1.0.bn2 64
-conv layer1.1.conv1 64 64 3 3 norm layer1.1.bn1 64
-conv layer1.1.conv2 64 64 3 3 norm layer1.1.bn2 64
-conv layer2.0.conv1 128 64 3 3  norm layer2.0.bn1 128
-conv layer2.0.conv2 128 128 3 3 norm layer2.0.bn2 128
-conv layer2.0.downsample.0 128 64 1 1 norm layer2.0.downsample.1 128
-conv layer2.1.conv1 128 128 3 3 norm layer2.1.bn1 128
-conv layer2.1.conv2 128 128 3 3 norm layer2.1.bn2 128
-conv layer3.0.conv1 256 128 3 3 norm layer3.0.bn1 256
-conv layer3.0.conv2 256 256 3 3 norm layer3.0.bn2 256
-conv layer3.0.downsample.0 256 128 1 1 norm layer3.0.downsample.1 256
-conv layer3.1.conv1 256 256 3 3 norm layer3.1.bn1 256
-conv layer3.1.conv2 256 256 3 3 norm layer3.1.bn2 256
-conv layer4.0.conv1 512 256 3 3 norm layer4.0.bn1 512
-conv layer4.0.conv2 512 512 3 3 norm layer4.0.bn2 512
-conv layer4.0.downsample.0 512 256 1 1 norm layer4.0.downsample.1 512
-conv layer4.1.conv1 512 512 3 3 norm layer4.1.bn1 512
-conv layer4.1.conv2 512 512 3 3 norm layer4.1.bn2 512
-linear fc 1000 512
-)";
-
-TEST(Models, ResNet18HasTorchvisionsEntriesInItsOrder) {
-  std::vector<std::string> expected;
-  std::istringstream words(kTorchvisionResNet18);
-  std::string kind, name;
-  while (words >> kind >> name) {
-    std::vector<std::int64_t> dims(kind == "conv" ? 4 : kind == "norm" ? 1 : 2);
-    for (auto& d : dims) words >> d;
-    const auto entry = [&](const char* what, const Shape& shape) { expected.push_back(name + "." + what + " " + shape.str()); };
-    entry("weight", Shape(dims));
-    if (kind != "conv") entry("bias", {dims[0]});
-    if (kind == "norm") entry("running_mean", {dims[0]}), entry("running_var", {dims[0]}), entry("num_batches_tracked", {});
-  }
-  ASSERT_EQ(expected.size(), 122u);
-  const auto net = build("resnet18", {.classes = 1000});
-  std::vector<std::string> ours;
-  for (const auto& [n, t] : nn::state_dict(*net).tensors) ours.push_back(n + " " + t.shape().str());
-  EXPECT_EQ(ours, expected);
 }
 
 // The formula of resnet_logits.py.

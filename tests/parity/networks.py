@@ -1,0 +1,59 @@
+"""What model_logits.py and state_dicts.py share: PyTorch's twin of a model of ours, with its entries under our names.
+
+torchvision has most of them under the very names; timm has the rest (SE, deep stems, MobileNet V1, DeiT) with some names of its own.
+"""
+import re
+
+import timm
+import torch
+import torchvision
+from torch import nn
+
+TIMM = {"resnet18_d": "resnet18d", "resnet50_c": "resnet50c", "resnet50_d": "resnet50d", "se_resnet18": "seresnet18",
+        "se_resnet50": "seresnet50", "se_resnext50_32x4d": "seresnext50_32x4d", "mobilenet_v1_1.0": "mobilenetv1_100",
+        "vit_tiny_p16": "deit_tiny_patch16_224", "vit_small_p16": "deit_small_patch16_224",
+        "deit_tiny_distilled_p16": "deit_tiny_distilled_patch16_224"}
+
+
+class AlexNet2012(nn.Module):
+    """Krizhevsky, Sutskever & Hinton 2012, section 3.5."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        lrn = lambda: nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)   # PyTorch divides alpha by the size
+        conv = lambda *a, **k: [nn.Conv2d(*a, **k), nn.ReLU()]
+        pool = lambda: nn.MaxPool2d(3, 2)
+        self.features = nn.Sequential(*conv(3, 96, 11, 4), lrn(), pool(), *conv(96, 256, 5, padding=2, groups=2), lrn(), pool(),
+                                      *conv(256, 384, 3, padding=1), *conv(384, 384, 3, padding=1, groups=2),
+                                      *conv(384, 256, 3, padding=1, groups=2), pool())
+        self.avgpool = nn.AdaptiveAvgPool2d(6)
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(),
+                                        nn.Linear(4096, num_classes))
+
+    def forward(self, x):
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
+
+
+def vit_name(name):
+    """timm's names of a Vision Transformer in torchvision's."""
+    for pattern, ours in [(r"^cls_token$", "class_token"), (r"^dist_token$", "distillation_token"), (r"^pos_embed$", "encoder.pos_embedding"),
+                          (r"^patch_embed\.proj\.", "conv_proj."), (r"^blocks\.(\d+)\.", r"encoder.layers.encoder_layer_\1."),
+                          (r"\.norm1\.", ".ln_1."), (r"\.norm2\.", ".ln_2."), (r"\.attn\.qkv\.", ".self_attention.in_proj_"),
+                          (r"\.attn\.proj\.", ".self_attention.out_proj."), (r"\.mlp\.fc1\.", ".mlp.0."), (r"\.mlp\.fc2\.", ".mlp.3."),
+                          (r"^norm\.", "encoder.ln."), (r"^head\.", "heads.head."), (r"^head_dist\.", "heads.head_dist.")]:
+        name = re.sub(pattern, ours, name)
+    return name
+
+
+def network(name, classes, **options):
+    """(module, our name of each of its entries)"""
+    if name == "alexnet_2012":
+        net = AlexNet2012(classes)
+    elif name in TIMM:
+        net = timm.create_model(TIMM[name], num_classes=classes)
+    else:
+        if name == "googlenet":
+            options = {"aux_logits": False, "init_weights": False} | options
+        net = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    rename = vit_name if TIMM.get(name, "").startswith("deit") else lambda n: n
+    return net, {n: rename(n) for n in net.state_dict()}

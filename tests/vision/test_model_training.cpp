@@ -1,0 +1,58 @@
+// One network of every family learns six small pictures by heart.
+#include <gtest/gtest.h>
+
+#include "autograd/arithmetic.h"
+#include "autograd/loss.h"
+#include "optim/sgd.h"
+#include "vision/models/models.h"
+
+namespace fovea::vision {
+namespace {
+
+struct Learner {
+  const char* name;
+  double lr;
+};
+
+class ModelTraining : public testing::TestWithParam<Learner> {};
+
+TEST_P(ModelTraining, TheLossFalls) {
+  manual_seed(1);
+  const auto net = build(GetParam().name, {.classes = 3, .channels = 3, .small_images = true, .auxiliary_heads = true, .dropout = 0.});
+  std::vector<Variable> parameters;
+  for (auto& [name, p] : net->parameters()) parameters.push_back(p->value);
+  optim::SGD sgd(parameters, {.lr = GetParam().lr, .momentum = 0.9});
+  const std::int64_t size = std::string(GetParam().name) == "lenet5" ? 28 : 32;
+  const Variable x(Tensor::randn({6, size, size, 3}, RandomKey{.seed = 5}));
+  const Tensor labels = Tensor::from(std::vector<std::int64_t>{0, 1, 2, 0, 1, 2}, {6});
+  double first = 0, last = 0;
+  for (int step = 0; step < 8; ++step) {
+    sgd.zero_grad();
+    const Variable logits = (*net)(x);
+    Variable loss = cross_entropy(logits, labels);
+    last = loss.item();
+    if (step == 0) first = last;
+    for (const auto& side : net->take_auxiliary()) loss = loss + side.weight * cross_entropy(side.logits, labels);
+    loss.backward();
+    sgd.step();
+  }
+  EXPECT_LT(last, 0.7 * first) << GetParam().name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ModelTraining,
+                         testing::Values(Learner{"lenet5", 0.05}, Learner{"alexnet", 0.02}, Learner{"vgg11_bn", 0.01},
+                                         Learner{"googlenet", 0.02}, Learner{"resnet18", 0.02}, Learner{"se_resnet18", 0.02},
+                                         Learner{"resnet20_he_cifar", 0.05}, Learner{"plain20_he_cifar", 0.05},
+                                         Learner{"mobilenet_v1_0.25", 0.05}, Learner{"mobilenet_v2", 0.05},
+                                         Learner{"mobilenet_v3_small", 0.05}, Learner{"efficientnet_b0", 0.05},
+                                         Learner{"vit_tiny_p16", 0.01}, Learner{"deit_tiny_distilled_p16", 0.01}, Learner{"swin_t", 0.01},
+                                         Learner{"convnext_tiny", 0.02}),
+                         [](const auto& p) {
+                           std::string name = p.param.name;
+                           for (char& c : name)
+                             if (c == '.') c = '_';
+                           return name;
+                         });
+
+}   // namespace
+}   // namespace fovea::vision
