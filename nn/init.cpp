@@ -11,6 +11,8 @@ namespace fovea::nn {
 
 namespace {
 
+thread_local bool no_init = false;
+
 /// f(begin, end) over chunks of [0, n), on all threads.
 template <class F> void for_chunks(std::int64_t n, const F& f) {
   constexpr std::int64_t kChunk = 1 << 14;   // even, so that no pair of normals is cut
@@ -19,6 +21,7 @@ template <class F> void for_chunks(std::int64_t n, const F& f) {
 
 /// w[i] = f(i), computed in double and rounded once.
 template <class F> Tensor filled(const Shape& shape, const F& f) {
+  if (no_init) return Tensor::zeros(shape);
   Tensor t = Tensor::empty(shape);
   float* w = t.data<float>();
   for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {
@@ -63,6 +66,9 @@ double normal_quantile(double p) {
 }
 
 }   // namespace
+
+NoInit::NoInit() : previous_(no_init) { no_init = true; }
+NoInit::~NoInit() { no_init = previous_; }
 
 std::int64_t fan_of(const Shape& weight, Fan fan) {
   require(weight.rank() == 4 || weight.rank() == 2, "fan_of: expected weight (K, R, S, C) or (out, in), got ", weight);
@@ -127,6 +133,7 @@ Tensor truncated_normal(const Shape& shape, double mean, double std, double a, d
 }
 
 Tensor normal(const Shape& shape, double std, RandomKey key) {
+  if (no_init) return Tensor::zeros(shape);
   Tensor t = Tensor::empty(shape);
   float* w = t.data<float>();
   for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {

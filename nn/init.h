@@ -19,6 +19,19 @@
 
 namespace fovea::nn {
 
+/// While one lives on this thread, all of these give zeros: for networks whose weights are loaded next, or only counted. Keys are drawn
+/// all the same.
+class NoInit {
+ public:
+  NoInit();
+  ~NoInit();
+  NoInit(const NoInit&) = delete;
+  NoInit& operator=(const NoInit&) = delete;
+
+ private:
+  bool previous_;
+};
+
 /// Which variance is kept: of activations (fan_in) or of gradients (fan_out).
 enum class Fan { in, out };
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 
+#include "nn/init.h"
 #include "nn/state.h"
 #include "vision/models/models.h"
 
@@ -89,10 +90,12 @@ constexpr Count kCounts[] = {
 };
 
 TEST(ModelEntries, ParametersAsPublished) {
+  const nn::NoInit no_init;
   for (const Count& c : kCounts) EXPECT_EQ(build(c.name, {.classes = 1000})->parameter_count(), c.parameters) << c.name;
 }
 
 TEST(ModelEntries, ParametersOfNetworksForSmallPictures) {
+  const nn::NoInit no_init;
   for (const Count& c : {Count{"resnet18", 11'173'962}, {"resnet34", 21'282'122}, {"resnet50", 23'520'842}})
     EXPECT_EQ(build(c.name, {.classes = 10, .small_images = true})->parameter_count(), c.parameters) << c.name;
   // He et al. 2016, Table 6, with option A; a plain network has its twin's.
@@ -118,6 +121,7 @@ std::map<std::string, std::vector<std::string>> published() {
 }
 
 TEST(ModelEntries, StateDictionariesAsPublished) {
+  const nn::NoInit no_init;
   const auto all = published();
   EXPECT_EQ(all.size(), 14u);
   for (const auto& [model, expected] : all) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "nn/init.h"
 #include "nn/state.h"
 #include "vision/models/models.h"
 
@@ -60,7 +61,10 @@ class ModelLogits : public testing::TestWithParam<std::string> {};
 TEST_P(ModelLogits, EqualPyTorchs) {
   const std::string& key = GetParam();
   const std::size_t at = key.find('@');
-  const auto net = build(key.substr(0, at), {.classes = 10});
+  const auto net = [&] {
+    const nn::NoInit no_init;   // fill() comes next
+    return build(key.substr(0, at), {.classes = 10});
+  }();
   fill(*net);
   net->eval();
   const NoGrad no_grad;
