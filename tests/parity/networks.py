@@ -2,11 +2,13 @@
 
 torchvision has most of them under the very names; timm has the rest (SE, deep stems, MobileNet V1, DeiT) with some names of its own.
 """
+import functools
 import re
 
 import timm
 import torch
 import torchvision
+from timm.layers import SEModule
 from torch import nn
 
 TIMM = {"resnet18_d": "resnet18d", "resnet50_c": "resnet50c", "resnet50_d": "resnet50d", "se_resnet18": "seresnet18",
@@ -50,7 +52,9 @@ def network(name, classes, **options):
     if name == "alexnet_2012":
         net = AlexNet2012(classes)
     elif name in TIMM:
-        net = timm.create_model(TIMM[name], num_classes=classes)
+        # Hu et al. divide the channels by 16; timm would round 64 / 16 up to 8.
+        se = {"block_args": {"attn_layer": functools.partial(SEModule, rd_divisor=1)}} if name.startswith("se_") else {}
+        net = timm.create_model(TIMM[name], num_classes=classes, **se)
     else:
         if name == "googlenet":
             options = {"aux_logits": False, "init_weights": False} | options

@@ -107,6 +107,15 @@ TEST(ModelEntries, ParametersOfNetworksForSmallPictures) {
   EXPECT_EQ(build("resnet8_mnist", {.channels = 1})->parameter_count(), 77'754);
 }
 
+TEST(ModelEntries, NamesDifferAndPapersAreNamed) {
+  std::map<std::string, int> seen;
+  for (const ModelEntry& m : models()) {
+    EXPECT_EQ(seen[m.name]++, 0) << m.name;
+    EXPECT_FALSE(m.description.empty() || m.paper.empty()) << m.name;
+    EXPECT_GT(m.size, 0) << m.name;
+  }
+}
+
 /// "model NAME", then a line for each entry: its name and extents.
 std::map<std::string, std::vector<std::string>> published() {
   std::ifstream file(FOVEA_SOURCE_DIR "/tests/parity/state_dicts.txt");

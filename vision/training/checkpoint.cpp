@@ -6,7 +6,6 @@
 
 #include "nn/state.h"
 #include "tensor/safetensors.h"
-#include "vision/models/models.h"
 
 namespace fovea::vision {
 namespace {
@@ -127,11 +126,16 @@ void save_model(const std::filesystem::path& path, nn::Module& network, const Mo
   write_safetensors(path, describe(network, card));
 }
 
+ModelOptions model_options(const ModelCard& card) {
+  const std::int64_t size = std::max(card.height, card.width);
+  return {.classes = std::ssize(card.class_names), .channels = card.channels, .image_size = size, .small_images = size <= 64};
+}
+
 LoadedModel load_model(const std::filesystem::path& path, Device device) {
   Opened o = open(path);
   LoadedModel m{.card = o.card, .network = nullptr};
   try {
-    m.network = build(m.card.model, {.classes = std::ssize(m.card.class_names), .channels = m.card.channels});
+    m.network = build(m.card.model, model_options(m.card));
     m.network->to(DType::f32, device);
   } catch (const Error& e) {
     throw Error(path.string() + ": " + e.what());

@@ -84,7 +84,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
            .recipe = to_toml(recipe, false)};
 
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
-  network_ = build(recipe.model, {.classes = data_.train.classes(), .channels = card_.channels});
+  network_ = build(recipe.model, model_options(card_));
   network_->to(DType::f32, device_);
   std::vector<Variable> parameters;
   for (auto& [name, p] : network_->parameters()) parameters.push_back(p->value);
