@@ -12,8 +12,8 @@ struct Conv2dNormActivationOptions {
   Size2 kernel = 3, stride = 1;   // padded so that stride 1 keeps the size: (kernel - 1) / 2
   std::int64_t groups = 1;
   Activation activation = Activation::relu;
-  double eps = 1e-5, momentum = 0.1;                       // of the norm
-  std::array<const char*, 2> names = {"0", "1"};           // of convolution and norm, in files
+  double eps = 1e-5, momentum = 0.1;               // of the norm
+  std::array<const char*, 2> names = {"0", "1"};   // of convolution and norm, in files
 };
 
 /// y = act(bn(conv(x))), by conv_norm_act, so fused. torchvision.ops.Conv2dNormActivation.

@@ -147,8 +147,10 @@ class Machine {
   void step(unsigned char instruction) {
     switch (instruction) {
       // How the program is laid out
-      case 0x80: bytes(1); break;               // PROTO
-      case 0x95: number<std::uint64_t>(); break;   // FRAME
+      case 0x80: bytes(1); break;   // PROTO
+      case 0x95:
+        number<std::uint64_t>();
+        break;   // FRAME
       // Simple values
       case 'N': push_new(Kind::none); break;
       case 0x88: push_new(Kind::boolean).integer = 1; break;
@@ -164,25 +166,36 @@ class Machine {
           push_line_integer(text);
         break;
       }
-      case 'L': push_line_integer(line()); break;                                      // LONG
-      case 0x8a: push_long(bytes(number<std::uint8_t>())); break;                      // LONG1
-      case 0x8b: push_long(bytes(number<std::uint32_t>())); break;                     // LONG4
-      case 'G': push_new(Kind::real).real = big_endian_double(); break;                // BINFLOAT
-      case 'F': push_new(Kind::real).real = line_double(); break;                      // FLOAT
-      case 'U': case 0x8c: case 'C': push_text(bytes(number<std::uint8_t>())); break;  // SHORT_BINSTRING, _BINUNICODE, _BINBYTES
-      case 'T': case 'X': case 'B': push_text(bytes(number<std::uint32_t>())); break;  // BINSTRING, BINUNICODE, BINBYTES
-      case 0x8d: case 0x8e: case 0x96: push_text(bytes(number<std::uint64_t>())); break;   // BINUNICODE8, BINBYTES8, BYTEARRAY8
-      case 'S': case 'V': push_text(unquoted(line())); break;                          // STRING, UNICODE
+      case 'L': push_line_integer(line()); break;                         // LONG
+      case 0x8a: push_long(bytes(number<std::uint8_t>())); break;         // LONG1
+      case 0x8b: push_long(bytes(number<std::uint32_t>())); break;        // LONG4
+      case 'G': push_new(Kind::real).real = big_endian_double(); break;   // BINFLOAT
+      case 'F': push_new(Kind::real).real = line_double(); break;         // FLOAT
+      case 'U':
+      case 0x8c:
+      case 'C': push_text(bytes(number<std::uint8_t>())); break;   // SHORT_BINSTRING, _BINUNICODE, _BINBYTES
+      case 'T':
+      case 'X':
+      case 'B': push_text(bytes(number<std::uint32_t>())); break;   // BINSTRING, BINUNICODE, BINBYTES
+      case 0x8d:
+      case 0x8e:
+      case 0x96: push_text(bytes(number<std::uint64_t>())); break;   // BINUNICODE8, BINBYTES8, BYTEARRAY8
+      case 'S':
+      case 'V':
+        push_text(unquoted(line()));
+        break;   // STRING, UNICODE
       // Containers
       case '(': marks_.push_back(stack_.size()); break;   // MARK
       case ')': push_new(Kind::tuple); break;             // EMPTY_TUPLE
-      case ']': case 0x8f: push_new(Kind::list); break;   // EMPTY_LIST, EMPTY_SET
-      case '}': push_new(Kind::dict); break;              // EMPTY_DICT
+      case ']':
+      case 0x8f: push_new(Kind::list); break;   // EMPTY_LIST, EMPTY_SET
+      case '}': push_new(Kind::dict); break;    // EMPTY_DICT
       case 't': push_tuple(pop_to_mark()); break;
       case 0x85: push_tuple(std::size_t{1}); break;
       case 0x86: push_tuple(std::size_t{2}); break;
       case 0x87: push_tuple(std::size_t{3}); break;
-      case 'l': case 0x91: {   // LIST, FROZENSET
+      case 'l':
+      case 0x91: {   // LIST, FROZENSET
         auto items = pop_to_mark();
         push_new(Kind::list).items = std::move(items);
         break;
@@ -197,7 +210,8 @@ class Machine {
         append(top(), {item});
         break;
       }
-      case 'e': case 0x90: {   // APPENDS, ADDITEMS
+      case 'e':
+      case 0x90: {   // APPENDS, ADDITEMS
         const auto items = pop_to_mark();
         append(top(), items);
         break;
@@ -223,7 +237,9 @@ class Machine {
       case 0x94: remember(memo_.size()); break;                                                             // MEMOIZE
       case 'h': recall(number<std::uint8_t>()); break;                                                      // BINGET
       case 'j': recall(number<std::uint32_t>()); break;                                                     // LONG_BINGET
-      case 'g': recall(key_of(line())); break;                                                              // GET
+      case 'g':
+        recall(key_of(line()));
+        break;   // GET
       // What Python would look up, call or fill; here it is written down
       case 'c': {   // GLOBAL
         const std::string module(line());
@@ -235,7 +251,8 @@ class Machine {
         push_new(Kind::global).text = module->text + "." + name->text;
         break;
       }
-      case 'R': case 0x81: {   // REDUCE, NEWOBJ
+      case 'R':
+      case 0x81: {   // REDUCE, NEWOBJ
         const Value *arguments = pop(), *callee = pop();
         require_tuple(arguments);
         call(callee, arguments->items);
@@ -248,7 +265,8 @@ class Machine {
         call(callee, arguments->items);
         break;
       }
-      case 'o': case 'i': {   // OBJ, INST
+      case 'o':
+      case 'i': {   // OBJ, INST
         auto items = pop_to_mark();
         const Value* callee = nullptr;
         if (instruction == 'i') {
@@ -296,7 +314,8 @@ class Machine {
     return x;
   }
   static std::string_view unquoted(std::string_view text) {
-    if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"') && text.back() == text.front()) return text.substr(1, text.size() - 2);
+    if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"') && text.back() == text.front())
+      return text.substr(1, text.size() - 2);
     return text;
   }
 

@@ -16,9 +16,9 @@ namespace fovea::pickle {
 
 enum class Kind {
   none,
-  boolean,      // integer
+  boolean,   // integer
   integer,
-  big_integer,  // of more than 64 bits: text, little-endian two's complement
+  big_integer,   // of more than 64 bits: text, little-endian two's complement
   real,
   text,         // UTF-8 or bytes
   tuple,        // items

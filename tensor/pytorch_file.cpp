@@ -37,11 +37,16 @@ void half(const char* from, std::byte* to) {
 }
 
 constexpr StorageType kStorageTypes[] = {
-    {"FloatStorage", 4, DType::f32, same<float>},       {"DoubleStorage", 8, DType::f64, same<double>},
-    {"BFloat16Storage", 2, DType::bf16, same<std::uint16_t>}, {"HalfStorage", 2, DType::f32, half},
-    {"LongStorage", 8, DType::i64, same<std::int64_t>}, {"IntStorage", 4, DType::i64, widen<std::int32_t>},
-    {"ShortStorage", 2, DType::i64, widen<std::int16_t>}, {"CharStorage", 1, DType::i64, widen<std::int8_t>},
-    {"ByteStorage", 1, DType::u8, same<std::uint8_t>},  {"BoolStorage", 1, DType::i64, widen<std::uint8_t>},
+    {"FloatStorage", 4, DType::f32, same<float>},
+    {"DoubleStorage", 8, DType::f64, same<double>},
+    {"BFloat16Storage", 2, DType::bf16, same<std::uint16_t>},
+    {"HalfStorage", 2, DType::f32, half},
+    {"LongStorage", 8, DType::i64, same<std::int64_t>},
+    {"IntStorage", 4, DType::i64, widen<std::int32_t>},
+    {"ShortStorage", 2, DType::i64, widen<std::int16_t>},
+    {"CharStorage", 1, DType::i64, widen<std::int8_t>},
+    {"ByteStorage", 1, DType::u8, same<std::uint8_t>},
+    {"BoolStorage", 1, DType::i64, widen<std::uint8_t>},
 };
 
 /// What a persistent id says: ('storage', torch.FloatStorage, key, location, elements[, view]).
@@ -230,7 +235,9 @@ class Reader {
   }
 
   /// The function that v describes a call of; "" if it is none.
-  static std::string_view function(const Value& v) { return v.is(Kind::call) && v.callee->is(Kind::global) ? v.callee->text : std::string_view(); }
+  static std::string_view function(const Value& v) {
+    return v.is(Kind::call) && v.callee->is(Kind::global) ? v.callee->text : std::string_view();
+  }
 
   void walk(const Value& v, const std::string& name, int depth) {
     if (depth > 32) file_.fail(name, ": dictionaries nested too deeply");
@@ -245,7 +252,8 @@ class Reader {
       walk(*v.items[0], name, depth + 1);
     } else if (v.is(Kind::dict) || made_by == "collections.OrderedDict") {
       for (const auto& [key, value] : v.pairs)
-        if (key->is(Kind::text) || key->is(Kind::integer)) walk(*value, below(key->is(Kind::text) ? key->text : std::to_string(key->integer)), depth + 1);
+        if (key->is(Kind::text) || key->is(Kind::integer))
+          walk(*value, below(key->is(Kind::text) ? key->text : std::to_string(key->integer)), depth + 1);
     } else if (v.is(Kind::list) || v.is(Kind::tuple)) {
       for (std::size_t i = 0; i < v.items.size(); ++i) walk(*v.items[i], below(std::to_string(i)), depth + 1);
     } else if (v.is(Kind::call)) {

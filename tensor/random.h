@@ -13,12 +13,12 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, st
 
 /// A stream of random numbers that can be read at any index.
 struct RandomKey {
-  std::uint64_t seed = 0;                          // the Philox key
-  std::uint64_t stream = 0;                        // words 2 and 3 of the counter: which use of the seed this is
-  std::uint32_t bits(std::uint64_t index) const;   // index / 4 is words 0 and 1 of the counter
-  float uniform(std::uint64_t index) const;        // [0, 1), 24 bits
-  double uniform_f64(std::uint64_t index) const;   // [0, 1), 53 bits from bits(2 index), bits(2 index + 1)
-  double normal(std::uint64_t index) const;        // N(0, 1) by Box & Muller 1958, in double, on the host only
+  std::uint64_t seed = 0;                                        // the Philox key
+  std::uint64_t stream = 0;                                      // words 2 and 3 of the counter: which use of the seed this is
+  std::uint32_t bits(std::uint64_t index) const;                 // index / 4 is words 0 and 1 of the counter
+  float uniform(std::uint64_t index) const;                      // [0, 1), 24 bits
+  double uniform_f64(std::uint64_t index) const;                 // [0, 1), 53 bits from bits(2 index), bits(2 index + 1)
+  double normal(std::uint64_t index) const;                      // N(0, 1) by Box & Muller 1958, in double, on the host only
   std::array<double, 2> normal_pair(std::uint64_t pair) const;   // normal(2 pair), normal(2 pair + 1), for the price of one
   /// Uniform in 0..n-1, n >= 1 (64-bit multiply-shift: bias below n / 2^64).
   std::uint64_t below(std::uint64_t index, std::uint64_t n) const;

@@ -44,7 +44,9 @@ Directory find_directory(const InputFile& file) {
       if (number<std::uint32_t>(locator, 0) == kLocator64) {
         const std::vector<char> record = read(file, number<std::uint64_t>(locator, 8), 56);
         if (number<std::uint32_t>(record, 0) != kEnd64) file.fail("zip: malformed zip64 record");
-        d = {.begin = number<std::uint64_t>(record, 48), .bytes = number<std::uint64_t>(record, 40), .members = number<std::uint64_t>(record, 32)};
+        d = {.begin = number<std::uint64_t>(record, 48),
+             .bytes = number<std::uint64_t>(record, 40),
+             .members = number<std::uint64_t>(record, 32)};
       }
     }
     return d;

@@ -7,8 +7,8 @@
 
 #include "autograd/activation.h"
 #include "autograd/conv.h"
-#include "autograd/dropout.h"
 #include "autograd/dot.h"
+#include "autograd/dropout.h"
 #include "autograd/norm.h"
 #include "tensor/allocator.h"
 

@@ -25,10 +25,10 @@ AlexNet::AlexNet(const AlexNetConfig& config, const ModelOptions& o)
       }()) {
   std::int64_t in = o.channels;
   for (const auto& c : config.convolutions) {
-    features_.add<nn::Conv2d>(
-        {.in = in, .out = c.out, .kernel = c.kernel, .stride = c.stride, .padding = c.padding, .groups = c.groups});
+    features_.add<nn::Conv2d>({.in = in, .out = c.out, .kernel = c.kernel, .stride = c.stride, .padding = c.padding, .groups = c.groups});
     features_.add<nn::ReLU>();
-    if (c.norm) features_.add<nn::LocalResponseNorm>({.size = 5, .alpha = 5e-4, .beta = 0.75, .k = 2});   // section 3.3: alpha / size is 1e-4
+    if (c.norm)
+      features_.add<nn::LocalResponseNorm>({.size = 5, .alpha = 5e-4, .beta = 0.75, .k = 2});   // section 3.3: alpha / size is 1e-4
     if (c.pool) features_.add<nn::MaxPool2d>({.kernel = 3, .stride = 2});
     in = c.out;
   }

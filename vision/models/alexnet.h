@@ -22,8 +22,8 @@ struct AlexNetConfig {
   };
   std::string name;
   std::vector<Convolution> convolutions;
-  std::int64_t pooled = 6;       // side of what the classifier sees
-  std::int64_t hidden = 4096;    // width of its two hidden layers
+  std::int64_t pooled = 6;      // side of what the classifier sees
+  std::int64_t hidden = 4096;   // width of its two hidden layers
 };
 
 class AlexNet : public Classifier {

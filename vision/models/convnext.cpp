@@ -29,9 +29,7 @@ ConvNeXtBlock::ConvNeXtBlock(const Options& o)
   block_.add<nn::Linear>({.in = 4 * c, .out = c});
 }
 
-Variable ConvNeXtBlock::forward(const Variable& x) {
-  return stochastic_depth_(block_(x) * reshape(layer_scale_, {o_.channels})) + x;
-}
+Variable ConvNeXtBlock::forward(const Variable& x) { return stochastic_depth_(block_(x) * reshape(layer_scale_, {o_.channels})) + x; }
 
 ConvNeXt::ConvNeXt(const ConvNeXtConfig& config, const ModelOptions& o)
     : config_(config), features_(add<nn::Sequential>("features")), classifier_(add<nn::Sequential>("classifier")) {
@@ -48,8 +46,9 @@ ConvNeXt::ConvNeXt(const ConvNeXtConfig& config, const ModelOptions& o)
     }
     auto& blocks = features_.add<nn::Sequential>();
     for (std::int64_t i = 0; i < config.depths[stage]; ++i, ++block)
-      blocks.add<ConvNeXtBlock>({.channels = config.channels[stage],
-                                 .drop_path = o.stochastic_depth * static_cast<double>(block) / static_cast<double>(std::max<std::int64_t>(total - 1, 1))});
+      blocks.add<ConvNeXtBlock>(
+          {.channels = config.channels[stage],
+           .drop_path = o.stochastic_depth * static_cast<double>(block) / static_cast<double>(std::max<std::int64_t>(total - 1, 1))});
   }
   classifier_.add<nn::LayerNorm>({.channels = config.channels.back(), .eps = kEps});
   classifier_.add<nn::Identity>();   // torchvision flattens here
@@ -66,19 +65,18 @@ ConvNeXt::ConvNeXt(const ConvNeXtConfig& config, const ModelOptions& o)
 
 // Shapes of ConvNeXt-T at 224: Table 9.
 Variable ConvNeXt::features(const Variable& x) {
-  const Variable y = features_(x);                                  // 56x56x96, 28x28x192, 14x14x384, 7x7x768
-  return classifier_.forward_until(global_avg_pool(y), *head_);     // 768
+  const Variable y = features_(x);                                // 56x56x96, 28x28x192, 14x14x384, 7x7x768
+  return classifier_.forward_until(global_avg_pool(y), *head_);   // 768
 }
 
 Variable ConvNeXt::forward(const Variable& x) { return (*head_)(features(x)); }
 
 std::vector<ModelEntry> convnext_models() {
   std::vector<ModelEntry> entries;
-  for (const ConvNeXtConfig& config :
-       {ConvNeXtConfig{.name = "convnext_tiny", .channels = {96, 192, 384, 768}, .depths = {3, 3, 9, 3}},
-        {.name = "convnext_small", .channels = {96, 192, 384, 768}, .depths = {3, 3, 27, 3}},
-        {.name = "convnext_base", .channels = {128, 256, 512, 1024}, .depths = {3, 3, 27, 3}},
-        {.name = "convnext_large", .channels = {192, 384, 768, 1536}, .depths = {3, 3, 27, 3}}})
+  for (const ConvNeXtConfig& config : {ConvNeXtConfig{.name = "convnext_tiny", .channels = {96, 192, 384, 768}, .depths = {3, 3, 9, 3}},
+                                       {.name = "convnext_small", .channels = {96, 192, 384, 768}, .depths = {3, 3, 27, 3}},
+                                       {.name = "convnext_base", .channels = {128, 256, 512, 1024}, .depths = {3, 3, 27, 3}},
+                                       {.name = "convnext_large", .channels = {192, 384, 768, 1536}, .depths = {3, 3, 27, 3}}})
     entries.push_back({.name = config.name,
                        .description = "depthwise 7x7 and inverted bottlenecks, section 3",
                        .paper = "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545",

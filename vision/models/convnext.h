@@ -3,10 +3,10 @@
 #pragma once
 
 #include "nn/conv2d.h"
+#include "nn/dropout.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
-#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {
@@ -34,8 +34,8 @@ class ConvNeXtBlock : public nn::Module {
 
  private:
   Options o_;
-  Variable& layer_scale_;    // (channels, 1, 1), as in PyTorch's files
-  nn::Sequential& block_;    // depthwise, norm, linear, GELU, linear
+  Variable& layer_scale_;   // (channels, 1, 1), as in PyTorch's files
+  nn::Sequential& block_;   // depthwise, norm, linear, GELU, linear
   nn::StochasticDepth& stochastic_depth_;
 };
 

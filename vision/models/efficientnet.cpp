@@ -12,10 +12,14 @@ using nn::Conv2dNormActivation;
 namespace {
 
 constexpr EfficientNetConfig kMembers[] = {
-    {"efficientnet_b0", 1.0, 1.0, 224, 0.2}, {"efficientnet_b1", 1.0, 1.1, 240, 0.2},
-    {"efficientnet_b2", 1.1, 1.2, 288, 0.3}, {"efficientnet_b3", 1.2, 1.4, 300, 0.3},
-    {"efficientnet_b4", 1.4, 1.8, 380, 0.4}, {"efficientnet_b5", 1.6, 2.2, 456, 0.4, 1e-3, 0.01},
-    {"efficientnet_b6", 1.8, 2.6, 528, 0.5, 1e-3, 0.01}, {"efficientnet_b7", 2.0, 3.1, 600, 0.5, 1e-3, 0.01},
+    {"efficientnet_b0", 1.0, 1.0, 224, 0.2},
+    {"efficientnet_b1", 1.0, 1.1, 240, 0.2},
+    {"efficientnet_b2", 1.1, 1.2, 288, 0.3},
+    {"efficientnet_b3", 1.2, 1.4, 300, 0.3},
+    {"efficientnet_b4", 1.4, 1.8, 380, 0.4},
+    {"efficientnet_b5", 1.6, 2.2, 456, 0.4, 1e-3, 0.01},
+    {"efficientnet_b6", 1.8, 2.6, 528, 0.5, 1e-3, 0.01},
+    {"efficientnet_b7", 2.0, 3.1, 600, 0.5, 1e-3, 0.01},
 };
 
 /// A stage of Table 1.

@@ -43,7 +43,7 @@ InceptionAux::InceptionAux(const Options& o)
       fc2_(add<nn::Linear>("fc2", {.in = 1024, .out = o.classes})),
       dropout_(add<nn::Dropout>("dropout", {.p = o.dropout})) {}
 
-Variable InceptionAux::forward(const Variable& x) {                     // 14x14x512 or 528
+Variable InceptionAux::forward(const Variable& x) {                      // 14x14x512 or 528
   const Variable y = flatten(conv_(adaptive_avg_pool2d(x, Size2(4))));   // 4x4x128, 2048
   return fc2_(dropout_(relu(fc1_(y))));
 }
@@ -63,21 +63,21 @@ GoogLeNet::GoogLeNet(std::int64_t large_kernel, const ModelOptions& o) {
   convolution("conv1", o.channels, 64, o.small_images ? 3 : 7, o.small_images ? 1 : 2);   // 112x112x64
   if (!o.small_images) pool("maxpool1", 3);                                               // 56x56x64
   convolution("conv2", 64, 64, 1);
-  convolution("conv3", 64, 192, 3);                                 // 56x56x192
-  if (!o.small_images) pool("maxpool2", 3);                         // 28x28x192
-  inception("inception3a", {192, 64, 96, 128, 16, 32, 32});         // 28x28x256
-  inception("inception3b", {256, 128, 128, 192, 32, 96, 64});       // 28x28x480
-  pool("maxpool3", 3);                                              // 14x14x480
-  inception("inception4a", {480, 192, 96, 208, 16, 48, 64});        // 14x14x512
+  convolution("conv3", 64, 192, 3);                             // 56x56x192
+  if (!o.small_images) pool("maxpool2", 3);                     // 28x28x192
+  inception("inception3a", {192, 64, 96, 128, 16, 32, 32});     // 28x28x256
+  inception("inception3b", {256, 128, 128, 192, 32, 96, 64});   // 28x28x480
+  pool("maxpool3", 3);                                          // 14x14x480
+  inception("inception4a", {480, 192, 96, 208, 16, 48, 64});    // 14x14x512
   after4a_ = stages_.back();
-  inception("inception4b", {512, 160, 112, 224, 24, 64, 64});       // 14x14x512
-  inception("inception4c", {512, 128, 128, 256, 24, 64, 64});       // 14x14x512
-  inception("inception4d", {512, 112, 144, 288, 32, 64, 64});       // 14x14x528
+  inception("inception4b", {512, 160, 112, 224, 24, 64, 64});   // 14x14x512
+  inception("inception4c", {512, 128, 128, 256, 24, 64, 64});   // 14x14x512
+  inception("inception4d", {512, 112, 144, 288, 32, 64, 64});   // 14x14x528
   after4d_ = stages_.back();
-  inception("inception4e", {528, 256, 160, 320, 32, 128, 128});     // 14x14x832
-  pool("maxpool4", 2);                                              // 7x7x832
-  inception("inception5a", {832, 256, 160, 320, 32, 128, 128});     // 7x7x832
-  inception("inception5b", {832, 384, 192, 384, 48, 128, 128});     // 7x7x1024
+  inception("inception4e", {528, 256, 160, 320, 32, 128, 128});   // 14x14x832
+  pool("maxpool4", 2);                                            // 7x7x832
+  inception("inception5a", {832, 256, 160, 320, 32, 128, 128});   // 7x7x832
+  inception("inception5b", {832, 384, 192, 384, 48, 128, 128});   // 7x7x1024
   if (o.auxiliary_heads) {
     aux1_ = &add<InceptionAux>("aux1", {.in = 512, .classes = o.classes, .dropout = 0.7});
     aux2_ = &add<InceptionAux>("aux2", {.in = 528, .classes = o.classes, .dropout = 0.7});

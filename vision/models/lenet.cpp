@@ -8,16 +8,16 @@
 namespace fovea::vision {
 
 LeNet5::LeNet5(const ModelOptions& o) : features_(add<nn::Sequential>("features")), classifier_(add<nn::Sequential>("classifier")) {
-  const std::int64_t padding = o.small_images ? 2 : 0;                                                // for pictures of 28x28
-  features_.add<nn::Conv2d>({.in = o.channels, .out = 6, .kernel = 5, .padding = padding});           // C1: 28x28x6
+  const std::int64_t padding = o.small_images ? 2 : 0;                                        // for pictures of 28x28
+  features_.add<nn::Conv2d>({.in = o.channels, .out = 6, .kernel = 5, .padding = padding});   // C1: 28x28x6
   features_.add<nn::Tanh>();
-  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});                                           // S2: 14x14x6
-  features_.add<nn::Conv2d>({.in = 6, .out = 16, .kernel = 5});                                       // C3: 10x10x16
+  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});       // S2: 14x14x6
+  features_.add<nn::Conv2d>({.in = 6, .out = 16, .kernel = 5});   // C3: 10x10x16
   features_.add<nn::Tanh>();
-  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});                                           // S4: 5x5x16
-  features_.add<nn::Conv2d>({.in = 16, .out = 120, .kernel = 5});                                     // C5: 1x1x120
+  features_.add<nn::AvgPool2d>({.kernel = 2, .stride = 2});         // S4: 5x5x16
+  features_.add<nn::Conv2d>({.in = 16, .out = 120, .kernel = 5});   // C5: 1x1x120
   features_.add<nn::Tanh>();
-  classifier_.add<nn::Linear>({.in = 120, .out = 84});                                                // F6
+  classifier_.add<nn::Linear>({.in = 120, .out = 84});   // F6
   classifier_.add<nn::Tanh>();
   head_ = &classifier_.add<nn::Linear>({.in = 84, .out = o.classes});
 }

@@ -22,17 +22,15 @@ MBConvLayers::MBConvLayers(const Options& o) {
   if (o.expanded != o.in) expand_ = layer(o.in, o.expanded, 1, 1, 1, o.activation);
   depthwise_ = layer(o.expanded, o.expanded, o.kernel, o.stride, o.expanded, o.activation);
   if (o.squeeze > 0)
-    se_ = &add<nn::SqueezeExcitation>(next(), {.channels = o.expanded,
-                                               .squeeze = o.squeeze,
-                                               .activation = o.squeeze_activation,
-                                               .scale_activation = o.scale_activation});
+    se_ = &add<nn::SqueezeExcitation>(
+        next(), {.channels = o.expanded, .squeeze = o.squeeze, .activation = o.squeeze_activation, .scale_activation = o.scale_activation});
   project_ = layer(o.expanded, o.out, 1, 1, 1, Activation::none);
 }
 
 Variable MBConvLayers::run(const Variable& x, const Variable* residual) {   // (N, H, W, in)
   Variable y = (*depthwise_)(expand_ ? (*expand_)(x) : x);                  // (N, H/s, W/s, expanded)
   if (se_) y = (*se_)(y);
-  return residual ? project_->forward(y, *residual) : (*project_)(y);       // (N, H/s, W/s, out)
+  return residual ? project_->forward(y, *residual) : (*project_)(y);   // (N, H/s, W/s, out)
 }
 
 MBConv::MBConv(const Options& o) : o_(o), block_(add<MBConvLayers>("block", o)) {

@@ -5,19 +5,19 @@
 #pragma once
 
 #include "nn/conv2d_norm_activation.h"
-#include "nn/squeeze_excitation.h"
 #include "nn/dropout.h"
+#include "nn/squeeze_excitation.h"
 
 namespace fovea::vision {
 
 struct MBConvOptions {
-  std::int64_t in = 0, expanded = 0, out = 0;   // channels
-  std::int64_t kernel = 3, stride = 1;          // of the depthwise convolution
-  std::int64_t squeeze = 0;                     // hidden channels of SE; 0: no SE
-  Activation activation = Activation::relu;     // behind expansion and depthwise convolution
+  std::int64_t in = 0, expanded = 0, out = 0;                                                 // channels
+  std::int64_t kernel = 3, stride = 1;                                                        // of the depthwise convolution
+  std::int64_t squeeze = 0;                                                                   // hidden channels of SE; 0: no SE
+  Activation activation = Activation::relu;                                                   // behind expansion and depthwise convolution
   Activation squeeze_activation = Activation::relu, scale_activation = Activation::sigmoid;   // delta and sigma of SE
-  double eps = 1e-5, momentum = 0.1;            // of the norms
-  double drop_path = 0;                         // probability that the block is skipped, where it has a shortcut
+  double eps = 1e-5, momentum = 0.1;                                                          // of the norms
+  double drop_path = 0;   // probability that the block is skipped, where it has a shortcut
 };
 
 /// The layers under torchvision's numbers: 1x1 up, depthwise, SE, 1x1 down without activation. x (N, H, W, in) -> (N, H/stride, W/stride, out).

@@ -15,15 +15,15 @@ std::int64_t scaled(double width, std::int64_t channels) { return std::llround(w
 
 DepthwiseSeparable::DepthwiseSeparable(const Options& o)
     : o_(o),
-      conv_dw_(add<Conv2d>("conv_dw",
-                           {.in = o.in, .out = o.in, .kernel = 3, .stride = o.stride, .padding = 1, .groups = o.in, .bias = false})),
+      conv_dw_(
+          add<Conv2d>("conv_dw", {.in = o.in, .out = o.in, .kernel = 3, .stride = o.stride, .padding = 1, .groups = o.in, .bias = false})),
       bn1_(add<BatchNorm2d>("bn1", {.channels = o.in})),
       conv_pw_(add<Conv2d>("conv_pw", {.in = o.in, .out = o.out, .kernel = 1, .bias = false})),
       bn2_(add<BatchNorm2d>("bn2", {.channels = o.out})) {}
 
-Variable DepthwiseSeparable::forward(const Variable& x) {                         // (N, H, W, in)
-  const Variable y = conv_norm_act(x, conv_dw_, bn1_, {.activation = relu6});     // (N, H/s, W/s, in)
-  return conv_norm_act(y, conv_pw_, bn2_, {.activation = relu6});                 // (N, H/s, W/s, out)
+Variable DepthwiseSeparable::forward(const Variable& x) {                       // (N, H, W, in)
+  const Variable y = conv_norm_act(x, conv_dw_, bn1_, {.activation = relu6});   // (N, H/s, W/s, in)
+  return conv_norm_act(y, conv_pw_, bn2_, {.activation = relu6});               // (N, H/s, W/s, out)
 }
 
 std::string DepthwiseSeparable::describe() const {
@@ -31,12 +31,9 @@ std::string DepthwiseSeparable::describe() const {
 }
 
 MobileNetV1::MobileNetV1(double width, const ModelOptions& o)
-    : conv_stem_(add<Conv2d>("conv_stem", {.in = o.channels,
-                                           .out = scaled(width, 32),
-                                           .kernel = 3,
-                                           .stride = o.small_images ? 1 : 2,
-                                           .padding = 1,
-                                           .bias = false})),
+    : conv_stem_(add<Conv2d>(
+          "conv_stem",
+          {.in = o.channels, .out = scaled(width, 32), .kernel = 3, .stride = o.small_images ? 1 : 2, .padding = 1, .bias = false})),
       bn1_(add<BatchNorm2d>("bn1", {.channels = scaled(width, 32)})),
       blocks_(add<nn::Sequential>("blocks")),
       global_pool_(add<nn::GlobalAvgPool2d>("global_pool")),
@@ -60,7 +57,7 @@ MobileNetV1::MobileNetV1(double width, const ModelOptions& o)
 // Shapes at 224 with width 1: Table 1.
 Variable MobileNetV1::features(const Variable& x) {
   const Variable y = conv_norm_act(x, conv_stem_, bn1_, {.activation = relu6});   // 112x112x32
-  return global_pool_(blocks_(y));                                               // 7x7x1024, 1024
+  return global_pool_(blocks_(y));                                                // 7x7x1024, 1024
 }
 
 Variable MobileNetV1::forward(const Variable& x) { return classifier_(features(x)); }

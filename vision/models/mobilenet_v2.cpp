@@ -19,8 +19,8 @@ InvertedResidualLayers::InvertedResidualLayers(const Options& o) {
 }
 
 Variable InvertedResidualLayers::run(const Variable& x, const Variable* residual) {   // (N, H, W, in)
-  const Variable y = (*depthwise_)(expand_ ? (*expand_)(x) : x);                             // (N, H/s, W/s, inner)
-  return conv_norm_act(y, *project_, *norm_, {.residual = residual});                       // (N, H/s, W/s, out)
+  const Variable y = (*depthwise_)(expand_ ? (*expand_)(x) : x);                      // (N, H/s, W/s, inner)
+  return conv_norm_act(y, *project_, *norm_, {.residual = residual});                 // (N, H/s, W/s, out)
 }
 
 InvertedResidualV2::InvertedResidualV2(const Options& o) : o_(o), conv_(add<InvertedResidualLayers>("conv", o)) {}
@@ -44,13 +44,13 @@ MobileNetV2::MobileNetV2(double width, const ModelOptions& o)
   };
   std::int64_t in = channels(32);
   features_.add<Conv2dNormActivation>({.in = o.channels, .out = in, .stride = o.small_images ? 1 : 2, .activation = relu6});   // 112x112x32
-  for (const Row& r : {Row{1, 16, 1, 1},     // 112x112x16
-                       {6, 24, 2, 2},        // 56x56x24
-                       {6, 32, 3, 2},        // 28x28x32
-                       {6, 64, 4, 2},        // 14x14x64
-                       {6, 96, 3, 1},        // 14x14x96
-                       {6, 160, 3, 2},       // 7x7x160
-                       {6, 320, 1, 1}})      // 7x7x320
+  for (const Row& r : {Row{1, 16, 1, 1},                                                                                       // 112x112x16
+                       {6, 24, 2, 2},                                                                                          // 56x56x24
+                       {6, 32, 3, 2},                                                                                          // 28x28x32
+                       {6, 64, 4, 2},                                                                                          // 14x14x64
+                       {6, 96, 3, 1},                                                                                          // 14x14x96
+                       {6, 160, 3, 2},                                                                                         // 7x7x160
+                       {6, 320, 1, 1}})                                                                                        // 7x7x320
     for (std::int64_t i = 0; i < r.n; ++i) {
       const std::int64_t out = channels(r.c);
       features_.add<InvertedResidualV2>(

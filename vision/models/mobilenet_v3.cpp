@@ -14,14 +14,14 @@ constexpr double kEps = 1e-3, kMomentum = 0.01;   // of all norms, as torchvisio
 constexpr bool SE = true, HS = true, no = false, RE = false;
 
 // kernel, expansion, out, SE, nonlinearity, stride
-const MobileNetV3Config kLarge{.name = "mobilenet_v3_large",   // Table 1, with the shape behind each row at 224
-                               .rows = {{3, 16, 16, no, RE, 1},     // 112x112x16
-                                        {3, 64, 24, no, RE, 2},     // 56x56x24
+const MobileNetV3Config kLarge{.name = "mobilenet_v3_large",      // Table 1, with the shape behind each row at 224
+                               .rows = {{3, 16, 16, no, RE, 1},   // 112x112x16
+                                        {3, 64, 24, no, RE, 2},   // 56x56x24
                                         {3, 72, 24, no, RE, 1},
-                                        {5, 72, 40, SE, RE, 2},     // 28x28x40
+                                        {5, 72, 40, SE, RE, 2},   // 28x28x40
                                         {5, 120, 40, SE, RE, 1},
                                         {5, 120, 40, SE, RE, 1},
-                                        {3, 240, 80, no, HS, 2},    // 14x14x80
+                                        {3, 240, 80, no, HS, 2},   // 14x14x80
                                         {3, 200, 80, no, HS, 1},
                                         {3, 184, 80, no, HS, 1},
                                         {3, 184, 80, no, HS, 1},
@@ -31,16 +31,16 @@ const MobileNetV3Config kLarge{.name = "mobilenet_v3_large",   // Table 1, with 
                                         {5, 960, 160, SE, HS, 1},
                                         {5, 960, 160, SE, HS, 1}},
                                .last = 1280};
-const MobileNetV3Config kSmall{.name = "mobilenet_v3_small",   // Table 2
-                               .rows = {{3, 16, 16, SE, RE, 2},     // 56x56x16
-                                        {3, 72, 24, no, RE, 2},     // 28x28x24
+const MobileNetV3Config kSmall{.name = "mobilenet_v3_small",      // Table 2
+                               .rows = {{3, 16, 16, SE, RE, 2},   // 56x56x16
+                                        {3, 72, 24, no, RE, 2},   // 28x28x24
                                         {3, 88, 24, no, RE, 1},
-                                        {5, 96, 40, SE, HS, 2},     // 14x14x40
+                                        {5, 96, 40, SE, HS, 2},   // 14x14x40
                                         {5, 240, 40, SE, HS, 1},
                                         {5, 240, 40, SE, HS, 1},
-                                        {5, 120, 48, SE, HS, 1},    // 14x14x48
+                                        {5, 120, 48, SE, HS, 1},   // 14x14x48
                                         {5, 144, 48, SE, HS, 1},
-                                        {5, 288, 96, SE, HS, 2},    // 7x7x96
+                                        {5, 288, 96, SE, HS, 2},   // 7x7x96
                                         {5, 576, 96, SE, HS, 1},
                                         {5, 576, 96, SE, HS, 1}},
                                .last = 1024};

@@ -20,8 +20,9 @@ namespace fovea::vision {
 const std::vector<ModelEntry>& models() {
   static const std::vector<ModelEntry> table = [] {
     std::vector<ModelEntry> all;
-    for (const auto& family : {lenet_models, alexnet_models, vgg_models, googlenet_models, resnet_models, resnet_cifar_models, mobilenet_v1_models, mobilenet_v2_models,
-                               mobilenet_v3_models, efficientnet_models, vit_models, swin_models, convnext_models})
+    for (const auto& family :
+         {lenet_models, alexnet_models, vgg_models, googlenet_models, resnet_models, resnet_cifar_models, mobilenet_v1_models,
+          mobilenet_v2_models, mobilenet_v3_models, efficientnet_models, vit_models, swin_models, convnext_models})
       for (ModelEntry& entry : family()) all.push_back(std::move(entry));
     return all;
   }();

@@ -18,12 +18,12 @@ namespace fovea::vision {
 
 struct ModelOptions {
   std::int64_t classes = 10;
-  std::int64_t channels = 3;              // of the images: 3 for colour, 1 for grey
-  std::int64_t image_size = 0;            // of transformers, whose position embedding has it; 0: what the model is made for
-  bool small_images = false;              // a stem that keeps the resolution, for pictures of about 28 to 64 pixels
-  bool auxiliary_heads = false;           // of GoogLeNet: see take_auxiliary()
-  std::optional<double> dropout{};        // unset: the paper's
-  double stochastic_depth = 0;            // of residual families: the probability that the last block is skipped; earlier ones less, in a line
+  std::int64_t channels = 3;         // of the images: 3 for colour, 1 for grey
+  std::int64_t image_size = 0;       // of transformers, whose position embedding has it; 0: what the model is made for
+  bool small_images = false;         // a stem that keeps the resolution, for pictures of about 28 to 64 pixels
+  bool auxiliary_heads = false;      // of GoogLeNet: see take_auxiliary()
+  std::optional<double> dropout{};   // unset: the paper's
+  double stochastic_depth = 0;       // of residual families: the probability that the last block is skipped; earlier ones less, in a line
 };
 
 /// x (N, H, W, channels), normalised -> logits (N, classes).

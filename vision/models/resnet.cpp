@@ -18,7 +18,8 @@ std::string stride_text(std::int64_t stride) { return stride == 1 ? "" : detail:
 }   // namespace
 
 Projection::Projection(const Options& o)
-    : pool_(o.pooled && o.stride > 1 ? &add<nn::AvgPool2d>("0", {.kernel = o.stride, .ceil_mode = true, .count_include_pad = false}) : nullptr),
+    : pool_(o.pooled && o.stride > 1 ? &add<nn::AvgPool2d>("0", {.kernel = o.stride, .ceil_mode = true, .count_include_pad = false})
+                                     : nullptr),
       conv_(add<Conv2d>(entry(o.pooled, 0), {.in = o.in, .out = o.out, .kernel = 1, .stride = pool_ ? 1 : o.stride, .bias = false})),
       bn_(add<BatchNorm2d>(entry(o.pooled, 1), {.channels = o.out})) {}
 
@@ -59,8 +60,8 @@ std::string BasicBlock::describe() const { return detail::join("BasicBlock(", o_
 Bottleneck::Bottleneck(const Options& o)
     : ResidualBlock(o, 4 * o.width),
       inner_(o.width * o.config.width_per_group / 64 * o.config.groups),
-      conv1_(add<Conv2d>("conv1",
-                         {.in = o.in, .out = inner_, .kernel = 1, .stride = o.config.stride_in_1x1 ? o.stride : 1, .bias = false})),
+      conv1_(
+          add<Conv2d>("conv1", {.in = o.in, .out = inner_, .kernel = 1, .stride = o.config.stride_in_1x1 ? o.stride : 1, .bias = false})),
       bn1_(add<BatchNorm2d>("bn1", {.channels = inner_})),
       conv2_(add<Conv2d>("conv2", {.in = inner_,
                                    .out = inner_,
@@ -142,9 +143,9 @@ ResNet::ResNet(const ResNetConfig& config, const ModelOptions& o)
 Variable ResNet::features(const Variable& x) {
   Variable y = deep_stem_ ? conv_norm_act(deep_stem_->front(x), deep_stem_->last(), bn1_, {.activation = relu})
                           : conv_norm_act(x, *conv1_, bn1_, {.activation = relu});   // 112x112x64 (14x14x16)
-  if (maxpool_) y = (*maxpool_)(y);                      // 56x56x64
+  if (maxpool_) y = (*maxpool_)(y);                                                  // 56x56x64
   for (nn::Sequential* layer : layers_) y = (*layer)(y);   // 56x56x64, 28x28x128, 14x14x256, 7x7x512 (14x14x16, 7x7x32, 4x4x64)
-  return (*avgpool_)(y);                                 // 512 (64)
+  return (*avgpool_)(y);                                   // 512 (64)
 }
 
 Variable ResNet::forward(const Variable& x) { return (*fc_)(features(x)); }
@@ -154,7 +155,8 @@ namespace {
 constexpr const char* kResNet = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385";
 constexpr const char* kWide = "Zagoruyko & Komodakis 2016, Wide Residual Networks, arXiv:1605.07146";
 constexpr const char* kResNeXt = "Xie et al. 2017, Aggregated Residual Transformations for Deep Neural Networks, arXiv:1611.05431";
-constexpr const char* kTricks = "He et al. 2019, Bag of Tricks for Image Classification with Convolutional Neural Networks, arXiv:1812.01187";
+constexpr const char* kTricks =
+    "He et al. 2019, Bag of Tricks for Image Classification with Convolutional Neural Networks, arXiv:1812.01187";
 constexpr const char* kSe = "Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507";
 
 using Depths = std::array<std::int64_t, 4>;
@@ -187,14 +189,10 @@ std::vector<Row> rows() {
                                                         {"resnext101_32x8d", k101, 32, 8, false},
                                                         {"resnext101_64x4d", k101, 64, 4, false},
                                                         {"se_resnext50_32x4d", k50, 32, 4, true}})
-    table.push_back({se ? kSe : kResNeXt,
-                     detail::join("bottlenecks of ", groups, " groups of ", width, " channels", se ? ", with SE" : ""),
-                     {.name = name,
-                      .depths = depths,
-                      .bottleneck = true,
-                      .groups = groups,
-                      .width_per_group = width,
-                      .squeeze_excitation = se}});
+    table.push_back(
+        {se ? kSe : kResNeXt,
+         detail::join("bottlenecks of ", groups, " groups of ", width, " channels", se ? ", with SE" : ""),
+         {.name = name, .depths = depths, .bottleneck = true, .groups = groups, .width_per_group = width, .squeeze_excitation = se}});
   struct Depth {
     const char* number;
     Depths depths;
@@ -228,15 +226,15 @@ ResNetConfig for_small_images(ResNetConfig c) {
 
 std::vector<ModelEntry> resnet_models() {
   std::vector<ModelEntry> entries;
-  entries.push_back({.name = "resnet8_mnist",
-                     .description = "for digits: a stem of stride 2, one basic block of 16, 32 and 64 channels each",
-                     .paper = kResNet,
-                     .size = 28,
-                     .make = [](const ModelOptions& o) {
-                       const ResNetConfig c{
-                           .name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
-                       return std::make_unique<ResNet>(c, o);
-                     }});
+  entries.push_back(
+      {.name = "resnet8_mnist",
+       .description = "for digits: a stem of stride 2, one basic block of 16, 32 and 64 channels each",
+       .paper = kResNet,
+       .size = 28,
+       .make = [](const ModelOptions& o) {
+         const ResNetConfig c{.name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
+         return std::make_unique<ResNet>(c, o);
+       }});
   for (const Row& row : rows())
     entries.push_back({.name = row.config.name,
                        .description = row.description,

@@ -14,11 +14,11 @@
 #include <array>
 
 #include "nn/conv_norm_act.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/pooling.h"
 #include "nn/sequential.h"
 #include "nn/squeeze_excitation.h"
-#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

@@ -26,7 +26,7 @@ IdentityBlock::IdentityBlock(const Options& o)
 Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
   const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
   if (!o_.shortcut) return conv_norm_act(y, conv2_, bn2_, {.activation = relu});
-  const Variable shortcut = identity_shortcut(x, o_.out, o_.stride);         // (N, H/s, W/s, out)
+  const Variable shortcut = identity_shortcut(x, o_.out, o_.stride);   // (N, H/s, W/s, out)
   return conv_norm_act(y, conv2_, bn2_, {.activation = relu, .residual = &shortcut});
 }
 
@@ -65,7 +65,8 @@ std::vector<ModelEntry> resnet_cifar_models() {
   std::vector<ModelEntry> entries;
   for (const bool shortcuts : {true, false})
     for (const std::int64_t n : {3, 5, 7, 9, 18}) {   // Table 6
-      const CifarResNetConfig c{.name = detail::join(shortcuts ? "resnet" : "plain", 6 * n + 2, "_he_cifar"), .n = n, .shortcuts = shortcuts};
+      const CifarResNetConfig c{
+          .name = detail::join(shortcuts ? "resnet" : "plain", 6 * n + 2, "_he_cifar"), .n = n, .shortcuts = shortcuts};
       entries.push_back({.name = c.name,
                          .description = shortcuts ? "for CIFAR: identity shortcuts without parameters, section 4.2"
                                                   : "for CIFAR: the same layers without shortcuts, section 4.2",

@@ -40,8 +40,8 @@ class IdentityBlock : public nn::Module {
 
 struct CifarResNetConfig {
   std::string name;
-  std::int64_t n;         // blocks of each of the three stages, of 16, 32 and 64 channels
-  bool shortcuts = true;  // false: the plain network of section 4.2, Fig. 6 left
+  std::int64_t n;          // blocks of each of the three stages, of 16, 32 and 64 channels
+  bool shortcuts = true;   // false: the plain network of section 4.2, Fig. 6 left
 };
 
 class CifarResNet : public Classifier {

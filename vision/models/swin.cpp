@@ -24,7 +24,7 @@ SwinBlock::SwinBlock(const Options& o)
   mlp_.add<nn::Linear>({.in = 4 * o.width, .out = o.width});
 }
 
-Variable SwinBlock::forward(const Variable& z) {                            // (N, H, W, width)
+Variable SwinBlock::forward(const Variable& z) {   // (N, H, W, width)
   const Variable y = stochastic_depth_(attn_(norm1_(z))) + z;
   return stochastic_depth_(mlp_(norm2_(y))) + y;
 }
@@ -63,11 +63,12 @@ SwinTransformer::SwinTransformer(const SwinConfig& config, const ModelOptions& o
     }
     auto& blocks = features_.add<nn::Sequential>();
     for (std::int64_t i = 0; i < config.depths[stage]; ++i, ++block)
-      blocks.add<SwinBlock>({.width = width,
-                             .heads = config.heads[stage],
-                             .window = config.window,
-                             .shift = i % 2 == 0 ? 0 : config.window / 2,
-                             .drop_path = o.stochastic_depth * static_cast<double>(block) / static_cast<double>(std::max<std::int64_t>(total - 1, 1))});
+      blocks.add<SwinBlock>(
+          {.width = width,
+           .heads = config.heads[stage],
+           .window = config.window,
+           .shift = i % 2 == 0 ? 0 : config.window / 2,
+           .drop_path = o.stochastic_depth * static_cast<double>(block) / static_cast<double>(std::max<std::int64_t>(total - 1, 1))});
   }
   norm_ = &add<nn::LayerNorm>("norm", {.channels = width});
   head_ = &add<nn::Linear>("head", {.in = width, .out = o.classes});

@@ -6,11 +6,11 @@
 #pragma once
 
 #include "nn/conv2d.h"
+#include "nn/dropout.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "nn/window_attention.h"
-#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

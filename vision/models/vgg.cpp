@@ -45,7 +45,8 @@ Variable VGG::features(const Variable& x) {
 Variable VGG::forward(const Variable& x) { return head_(features(x)); }
 
 std::vector<ModelEntry> vgg_models() {
-  const std::vector<std::pair<std::string, std::vector<std::vector<std::int64_t>>>> columns = {   // Table 1: A, B, D, E
+  const std::vector<std::pair<std::string, std::vector<std::vector<std::int64_t>>>> columns = {
+      // Table 1: A, B, D, E
       {"vgg11", {{64}, {128}, {256, 256}, {512, 512}, {512, 512}}},
       {"vgg13", {{64, 64}, {128, 128}, {256, 256}, {512, 512}, {512, 512}}},
       {"vgg16", {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}}},

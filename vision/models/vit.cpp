@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "autograd/arithmetic.h"
-#include "autograd/reductions.h"
 #include "autograd/interpolate.h"
+#include "autograd/reductions.h"
 #include "autograd/shape_ops.h"
 #include "nn/activation.h"
 #include "nn/init.h"
@@ -52,9 +52,9 @@ TransformerBlock::TransformerBlock(const Options& o)
   }
 }
 
-Variable TransformerBlock::forward(const Variable& z) {                                   // (B, T, width)
-  const Variable y = drop_path_(dropout_(self_attention_(ln_1_(z)))) + z;                 // Eq. (2)
-  return drop_path_(mlp_(ln_2_(y))) + y;                                                  // Eq. (3)
+Variable TransformerBlock::forward(const Variable& z) {                     // (B, T, width)
+  const Variable y = drop_path_(dropout_(self_attention_(ln_1_(z)))) + z;   // Eq. (2)
+  return drop_path_(mlp_(ln_2_(y))) + y;                                    // Eq. (3)
 }
 
 std::string TransformerBlock::describe() const {
@@ -63,8 +63,7 @@ std::string TransformerBlock::describe() const {
 
 TransformerEncoder::TransformerEncoder(const Options& o)
     : o_(o),
-      pos_embedding_(add_parameter(
-          "pos_embedding", nn::normal({1, o.tokens + o.grid * o.grid, o.config.width}, 0.02, key()))),
+      pos_embedding_(add_parameter("pos_embedding", nn::normal({1, o.tokens + o.grid * o.grid, o.config.width}, 0.02, key()))),
       dropout_(add<nn::Dropout>("dropout", {.p = o.dropout})) {
   auto& layers = add<Named>("layers");
   for (std::int64_t i = 0; i < o.config.layers; ++i)
@@ -93,17 +92,19 @@ Variable TransformerEncoder::encode(const Variable& z, std::int64_t rows, std::i
 
 VisionTransformer::VisionTransformer(const ViTConfig& config, const ModelOptions& o)
     : config_(config),
-      tokens_(config.mean_pooling ? 0 : config.distilled ? 2 : 1),
+      tokens_(config.mean_pooling ? 0
+              : config.distilled  ? 2
+                                  : 1),
       class_token_(config.mean_pooling ? nullptr : &add_parameter("class_token", Tensor::zeros({1, 1, config.width}))),
       distillation_token_(config.distilled ? &add_parameter("distillation_token", Tensor::zeros({1, 1, config.width})) : nullptr),
-      conv_proj_(add<nn::Conv2d>(
-          "conv_proj", {.in = o.channels, .out = config.width, .kernel = config.patch, .stride = config.patch})),
+      conv_proj_(add<nn::Conv2d>("conv_proj", {.in = o.channels, .out = config.width, .kernel = config.patch, .stride = config.patch})),
       encoder_(add<TransformerEncoder>("encoder", {.config = config,
                                                    .grid = config.size / config.patch,
                                                    .tokens = tokens_,
                                                    .dropout = o.dropout.value_or(0),
                                                    .stochastic_depth = o.stochastic_depth})) {
-  require(config.size % config.patch == 0, config.name, ": expected an image size that patches of ", config.patch, " divide, got ", config.size);
+  require(config.size % config.patch == 0, config.name, ": expected an image size that patches of ", config.patch, " divide, got ",
+          config.size);
   Variable projection = conv_proj_.weight();
   const double std = 1 / std::sqrt(static_cast<double>(nn::fan_of(projection.shape(), nn::Fan::in)));
   projection.assign(nn::truncated_normal(projection.shape(), 0, std, -2, 2, key()));
@@ -118,10 +119,10 @@ VisionTransformer::VisionTransformer(const ViTConfig& config, const ModelOptions
     }
 }
 
-Variable VisionTransformer::encode(const Variable& x) {                            // (N, H, W, channels)
-  const Variable patches = conv_proj_(x);                                          // (N, H/P, W/P, width)
+Variable VisionTransformer::encode(const Variable& x) {   // (N, H, W, channels)
+  const Variable patches = conv_proj_(x);                 // (N, H/P, W/P, width)
   const std::int64_t n = patches.dim(0), rows = patches.dim(1), columns = patches.dim(2);
-  Variable z = reshape(patches, {n, rows * columns, config_.width});               // channels last: an image is a sequence already
+  Variable z = reshape(patches, {n, rows * columns, config_.width});   // channels last: an image is a sequence already
   std::vector<Variable> parts;
   for (Variable* token : {class_token_, distillation_token_})
     if (token) parts.push_back(expand(convert(*token, x.dtype()), {n, 1, config_.width}));
@@ -132,9 +133,7 @@ Variable VisionTransformer::encode(const Variable& x) {                         
 namespace {
 
 /// Token i of every image: (N, T, width) -> (N, width).
-Variable token(const Variable& z, std::int64_t i) {
-  return reshape(slice(z, {.axis = 1, .begin = i, .end = i + 1}), {z.dim(0), z.dim(2)});
-}
+Variable token(const Variable& z, std::int64_t i) { return reshape(slice(z, {.axis = 1, .begin = i, .end = i + 1}), {z.dim(0), z.dim(2)}); }
 
 }   // namespace
 
@@ -170,16 +169,17 @@ std::vector<ModelEntry> vit_models() {
   };
   std::vector<ModelEntry> entries;
   for (const auto& [paper, config] : rows)
-    entries.push_back({.name = config.name,
-                       .description = detail::join("transformer on patches of ", config.patch, config.distilled ? ", distillation token" : ""),
-                       .paper = paper,
-                       .size = config.size,
-                       .make = [c = config](const ModelOptions& o) {
-                         ViTConfig changed = c;
-                         if (o.small_images) changed.patch = 4, changed.size = 32;   // 64 patches of 4x4
-                         if (o.image_size > 0) changed.size = o.image_size;
-                         return std::make_unique<VisionTransformer>(changed, o);
-                       }});
+    entries.push_back(
+        {.name = config.name,
+         .description = detail::join("transformer on patches of ", config.patch, config.distilled ? ", distillation token" : ""),
+         .paper = paper,
+         .size = config.size,
+         .make = [c = config](const ModelOptions& o) {
+           ViTConfig changed = c;
+           if (o.small_images) changed.patch = 4, changed.size = 32;   // 64 patches of 4x4
+           if (o.image_size > 0) changed.size = o.image_size;
+           return std::make_unique<VisionTransformer>(changed, o);
+         }});
   return entries;
 }
 

@@ -14,7 +14,6 @@
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
-#include "nn/dropout.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {
@@ -23,7 +22,7 @@ struct ViTConfig {
   std::string name;
   std::int64_t patch, layers, heads, width;   // Table 1: P, Layers, Heads, Hidden size D; the MLP has 4 D
   std::int64_t size = 224;
-  bool distilled = false;                     // a second token that learns from a teacher
+  bool distilled = false;   // a second token that learns from a teacher
   bool mean_pooling = false;
 };
 
