@@ -77,7 +77,9 @@ TEST_P(ModelLogits, EqualPyTorchs) {
     largest = std::max(largest, std::abs(expected[i]));
   }
   // Rounding the weights of B5 to float32 alone moves these logits by 2e-4 (in double, on Reference); a wrong epsilon moves them by more.
-  EXPECT_LE(worst / largest, key.starts_with("efficientnet_b5") ? 2e-2 : 1e-4) << key;
+  // Layer norms amplify less than batch norms with arbitrary statistics; the tanh form of GELU moves ConvNeXt's logits by 8e-5.
+  const bool layer_norms = key.starts_with("vit") || key.starts_with("deit") || key.starts_with("convnext");
+  EXPECT_LE(worst / largest, key.starts_with("efficientnet_b5") ? 2e-2 : layer_norms ? 2e-5 : 1e-4) << key;
   RecordProperty("error", std::to_string(worst / largest));
 }
 
