@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "nn/activation.h"
+#include "autograd/reductions.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/flatten.h"

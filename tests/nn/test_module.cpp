@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/dot.h"
+#include "autograd/reductions.h"
 #include "autograd/recompute.h"
 #include "nn/activation.h"
 #include "nn/batch_norm.h"

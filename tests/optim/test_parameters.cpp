@@ -4,6 +4,7 @@
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "problem.h"
+#include "autograd/reductions.h"
 
 namespace fovea::optim {
 namespace {

@@ -213,8 +213,8 @@ std::string to_toml(const Recipe& r, bool machine) {
       std::ostringstream quoted;
       quoted << toml::value<std::string>(value);
       value = quoted.str();
-    } else if (std::holds_alternative<std::int64_t Recipe::*>(f.member)) {
-      if (value == "0" && f.low > 0) continue;   // not set
+    } else if (value == "0" && f.low > 0) {
+      continue;   // not set
     }
     out += fmt::format("{:<36} # {}\n", fmt::format("{} = {}", f.key, value), f.help);
   }
