@@ -18,8 +18,8 @@ const MultiheadAttentionOptions& checked(const MultiheadAttentionOptions& o) {
 
 MultiheadAttention::MultiheadAttention(const Options& o)
     : o_(checked(o)),
-      in_proj_weight_(add_parameter("in_proj_weight", uniform({3 * o.channels, o.channels}, std::sqrt(6. / double(4 * o.channels)),
-                                                              default_generator().next()))),
+      in_proj_weight_(add_parameter(
+          "in_proj_weight", uniform({3 * o.channels, o.channels}, std::sqrt(6. / double(4 * o.channels)), default_generator().next()))),
       in_proj_bias_(o.bias ? &add_parameter("in_proj_bias", Tensor::zeros({3 * o.channels})) : nullptr),
       out_proj_(add<Linear>("out_proj", {.in = o.channels, .out = o.channels, .bias = o.bias})) {
   if (o.bias) out_proj_.parameters()[1].second->value.assign(Tensor::zeros({o.channels}));

@@ -21,8 +21,7 @@ std::vector<std::string> names(Module& m) {
 Variable load(const Stored& stored, const std::string& name, Module& m, const std::vector<std::string>& parameters) {
   m.to(DType::f64, Device::reference);
   TensorFile file;
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    file.tensors.emplace_back(parameters[i], stored[name + ".x" + std::to_string(i + 1)]);
+  for (std::size_t i = 0; i < parameters.size(); ++i) file.tensors.emplace_back(parameters[i], stored[name + ".x" + std::to_string(i + 1)]);
   const LoadReport report = load_state_dict(m, file);
   EXPECT_EQ(report.matched.size(), parameters.size());
   EXPECT_TRUE(report.wrong_shape.empty());
