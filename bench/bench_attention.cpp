@@ -46,8 +46,8 @@ Case attention_case(std::int64_t batch, std::int64_t heads, std::int64_t tokens,
                                                  .lse = random_floats(batch * heads * tokens, 5),
                                                  .workspace = std::vector<char>(attention_workspace_bytes<float>(kCpu, s))});
   const double product = 2. * static_cast<double>(batch * heads * tokens * tokens * dim);
-  return {fmt::format("attention {}x{}x{}x{}{}", batch, heads, tokens, dim, gradient ? " with gradient" : ""),
-          (gradient ? 7 : 2) * product, [=] {
+  return {fmt::format("attention {}x{}x{}x{}{}", batch, heads, tokens, dim, gradient ? " with gradient" : ""), (gradient ? 7 : 2) * product,
+          [=] {
             const float* q = m->qkv.data();
             attention_forward<float>(kCpu, q, q + channels, q + 2 * channels, nullptr, m->y.data(), m->lse.data(), s, m->workspace.data());
             if (!gradient) return;
@@ -101,9 +101,8 @@ Case window_case(std::int64_t batch, std::int64_t size, std::int64_t heads, std:
             sum_rows(kCpu, m->dy.data(), 1.f, m->db_proj.data(), narrow, false, ws);
             gemm<float, float>(kCpu, m->dy.data(), m->y.data(), m->dw_proj.data(), dw_proj, {}, ws);
             gemm<float, float>(kCpu, m->dy.data(), m->w_proj.data(), m->out.data(), dproj, {}, ws);
-            window_attention_backward<float>(
-                kCpu, m->qkv.data(), m->b_qkv.data(), m->table.data(), m->lse.data(), m->out.data(),
-                {.dqkv = m->dqkv.data(), .dpadding = m->dpadding.data(), .dtable = m->dtable.data()}, s, ws);
+            window_attention_backward<float>(kCpu, m->qkv.data(), m->b_qkv.data(), m->table.data(), m->lse.data(), m->out.data(),
+                                             {.dqkv = m->dqkv.data(), .dpadding = m->dpadding.data(), .dtable = m->dtable.data()}, s, ws);
             sum_rows(kCpu, m->dqkv.data(), 1.f, m->db_qkv.data(), wide, false, ws);
             gemm<float, float>(kCpu, m->dqkv.data(), m->x.data(), m->dw_qkv.data(), dw_qkv, {}, ws);
             gemm<float, float>(kCpu, m->dqkv.data(), m->w_qkv.data(), m->dx.data(), dx, {}, ws);

@@ -95,8 +95,7 @@ std::vector<Case> elementwise_cases(Arrays& m) {
   cases.push_back({"add", 3 * kArray, [&m, flat] { broadcast(kCpu, Arithmetic::add, m.x.data(), m.dy.data(), m.a.data(), flat, false); }});
   cases.push_back({"dropout", 2 * kArray, [&m] { dropout(kCpu, m.x.data(), m.a.data(), kElements, 0.2, {}, false); }});
   constexpr ImageShape images{.images = kImages, .pixels = kSize * kSize, .channels = kChannels};
-  cases.push_back(
-      {"scale_channels", 2 * kArray, [&m] { scale_channels_forward(kCpu, m.x.data(), m.scale.data(), m.a.data(), images); }});
+  cases.push_back({"scale_channels", 2 * kArray, [&m] { scale_channels_forward(kCpu, m.x.data(), m.scale.data(), m.a.data(), images); }});
   const StridedShape heads = permutation({32, 1024, 8, 64}, {0, 2, 1, 3});
   cases.push_back({"permute (B,T,H,D) -> (B,H,T,D)", 2 * kArray, [&m, heads] { strided_copy(m.x.data(), m.a.data(), heads, 4); }});
   const StridedShape planes = permutation({kImages, kSize, kSize, kChannels}, {0, 3, 1, 2});
@@ -159,8 +158,8 @@ std::vector<Case> norm_cases(Arrays& m) {
   cases.push_back({"cross_entropy", kArray, cross_entropy});
   cases.push_back({"cross_entropy and gradient", 3 * kArray, [&m, cross_entropy] {
                      cross_entropy();
-                     cross_entropy_backward<float>(kCpu, m.x.data(), {.labels = m.labels.data()}, m.kept.data(), m.positive.data(), m.a.data(),
-                                                   kRows, false);
+                     cross_entropy_backward<float>(kCpu, m.x.data(), {.labels = m.labels.data()}, m.kept.data(), m.positive.data(),
+                                                   m.a.data(), kRows, false);
                    }});
 
   const auto pool = [](std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
@@ -172,8 +171,7 @@ std::vector<Case> norm_cases(Arrays& m) {
                    [&m, max_pool] { max_pool2d_forward(kCpu, m.x.data(), m.a.data(), m.places.data(), max_pool); }});
   cases.push_back({"max_pool2d 3x3/2 gradient", 1.3125 * kArray,
                    [&m, max_pool] { max_pool2d_backward(kCpu, m.dy.data(), m.places.data(), m.a.data(), max_pool, false); }});
-  cases.push_back(
-      {"avg_pool2d 2x2/2", 1.25 * kArray, [&m, avg_pool] { avg_pool2d_forward(kCpu, m.x.data(), m.a.data(), avg_pool, {}); }});
+  cases.push_back({"avg_pool2d 2x2/2", 1.25 * kArray, [&m, avg_pool] { avg_pool2d_forward(kCpu, m.x.data(), m.a.data(), avg_pool, {}); }});
   cases.push_back({"avg_pool2d 2x2/2 gradient", 1.25 * kArray,
                    [&m, avg_pool] { avg_pool2d_backward(kCpu, m.dy.data(), m.a.data(), avg_pool, {}, false); }});
   constexpr GlobalPoolShape whole{.images = kImages, .pixels = kSize * kSize, .c = kChannels};
@@ -181,8 +179,9 @@ std::vector<Case> norm_cases(Arrays& m) {
   cases.push_back({"global_avg_pool gradient", kArray, [&m] { global_avg_pool_backward(kCpu, m.scale.data(), m.a.data(), whole, false); }});
   const auto axis = InterpolationAxis::resize(kSize / 2, kSize, Interpolation::bilinear, false);
   const InterpolationShape twice{.n = kImages, .c = kChannels, .rows = axis, .columns = axis};
-  cases.push_back({"bilinear resize 2x", 1.25 * kArray,
-                   [&m, twice] { interpolate_forward(kCpu, m.x.data(), m.a.data(), twice, m.work(interpolate_workspace_bytes(kCpu, twice))); }});
+  cases.push_back({"bilinear resize 2x", 1.25 * kArray, [&m, twice] {
+                     interpolate_forward(kCpu, m.x.data(), m.a.data(), twice, m.work(interpolate_workspace_bytes(kCpu, twice)));
+                   }});
   return cases;
 }
 
@@ -204,7 +203,10 @@ void bench_memory(const Settings& s, const std::string& group) {
     const double seconds = median_seconds({{c.name, c.run}}, s.repeats)[0];
     const auto it = peer.find(c.name);
     if (s.json) {
-      nlohmann::json line{{"bench", group}, {"what", c.name}, {"ms", seconds * 1e3}, {"gb_per_s", c.bytes / seconds / 1e9},
+      nlohmann::json line{{"bench", group},
+                          {"what", c.name},
+                          {"ms", seconds * 1e3},
+                          {"gb_per_s", c.bytes / seconds / 1e9},
                           {"percent_of_copy", 100 * c.bytes / seconds / best}};
       if (it != peer.end()) line["peer"] = it->second;
       fmt::print("{}\n", line.dump());

@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   CLI::App* gemm = app.add_subcommand("gemm", "matrix products, beside Eigen and OpenBLAS");
   CLI::App* conv = app.add_subcommand("conv", "convolution and its gradients, beside im2col and OpenBLAS");
-  CLI::App* elementwise = app.add_subcommand("elementwise", "activations, arithmetic, permutations, optimiser steps, beside a copy and PyTorch");
+  CLI::App* elementwise =
+      app.add_subcommand("elementwise", "activations, arithmetic, permutations, optimiser steps, beside a copy and PyTorch");
   CLI::App* norm = app.add_subcommand("norm", "norms, softmax, losses, pooling, beside a copy and PyTorch");
   CLI::App* attention = app.add_subcommand("attention", "attention, global and in windows, beside the peak and PyTorch");
   for (CLI::App* sub : {elementwise, norm, attention})

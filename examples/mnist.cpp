@@ -43,9 +43,9 @@ struct Network : nn::Module {
   Block& block3 = add<Block>("block3", {.in = 32, .out = 64, .stride = 2});
   nn::Linear& classifier = add<nn::Linear>("classifier", {.in = 64, .out = 10});
 
-  Variable forward(const Variable& x) override {                                   // (N, 28, 28, 1)
+  Variable forward(const Variable& x) override {                                               // (N, 28, 28, 1)
     const Variable y = block1(conv_norm_act(x, stem, bn, {.activation = Activation::relu}));   // (N, 14, 14, 16)
-    return classifier(global_avg_pool(block3(block2(y))));                         // (N, 7, 7, 32), (N, 4, 4, 64), (N, 64), (N, 10)
+    return classifier(global_avg_pool(block3(block2(y))));   // (N, 7, 7, 32), (N, 4, 4, 64), (N, 64), (N, 10)
   }
 };
 

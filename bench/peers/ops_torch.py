@@ -37,6 +37,11 @@ def gradient_case(op, x, *more):
     return (lambda dy, x: op.grad_input(dy, x, *more, grad_input=dx)), (dy, x), (lambda dy, x: op(dy, x, *more)), (dy, x)
 
 
+def add_case():
+    a, b, y = torch.randn(N), torch.randn(N), torch.empty(N)
+    return (lambda a, b: torch.add(a, b, out=y)), (a, b), (lambda a, b: a + b), (a, b)
+
+
 def plain_case(f, *arguments):
     return f, arguments, f, arguments
 
@@ -119,7 +124,7 @@ ELEMENTWISE = {
     "sigmoid": lambda: map_case(lambda x, y: torch.sigmoid(x, out=y), torch.sigmoid, flat()),
     "tanh": lambda: map_case(lambda x, y: torch.tanh(x, out=y), torch.tanh, flat()),
     "hard_swish": lambda: map_case(lambda x, y: aten.hardswish.out(x, out=y), F.hardswish, flat()),
-    "add": lambda: map_case(lambda x, y: torch.add(x, x, out=y), lambda x: x + x, flat()),
+    "add": lambda: add_case(),
     "dropout": lambda: plain_case(lambda x: F.dropout(x, 0.2), flat()),
     "scale_channels": lambda: plain_case(lambda x, s: x * s, images(), torch.rand(IMAGES, CHANNELS, 1, 1)),
     "permute (B,T,H,D) -> (B,H,T,D)": lambda: map_case(lambda x, y: y.view(32, 8, 1024, 64).copy_(x.permute(0, 2, 1, 3)),

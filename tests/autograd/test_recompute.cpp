@@ -1,6 +1,6 @@
 // test_recompute.cpp: a segment that runs twice: the same gradients, bit for bit, from less memory.
-#include "autograd/recompute.h"
 #include "autograd/arithmetic.h"
+#include "autograd/recompute.h"
 #include "autograd/reductions.h"
 
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 
 #include "autograd/activation.h"
 #include "autograd/conv.h"
-#include "autograd/dropout.h"
 #include "autograd/dot.h"
+#include "autograd/dropout.h"
 #include "autograd/norm.h"
 #include "tensor/allocator.h"
 

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "nn/activation.h"
 #include "autograd/reductions.h"
+#include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/flatten.h"

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "autograd/dot.h"
-#include "autograd/reductions.h"
 #include "autograd/recompute.h"
+#include "autograd/reductions.h"
 #include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"

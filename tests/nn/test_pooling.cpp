@@ -1,6 +1,6 @@
 // Layers that resize an image: shapes, options, printed form, no parameters.
-#include "nn/pooling.h"
 #include "autograd/reductions.h"
+#include "nn/pooling.h"
 
 #include <gtest/gtest.h>
 

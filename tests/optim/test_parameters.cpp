@@ -1,10 +1,10 @@
 // Groups: who gets which setting, how the arena sorts, and that state keeps the order in which parameters were given.
 #include "optim/parameters.h"
 
+#include "autograd/reductions.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "problem.h"
-#include "autograd/reductions.h"
 
 namespace fovea::optim {
 namespace {

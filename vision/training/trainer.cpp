@@ -40,8 +40,7 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& ne
   if (r.optimizer == "adamw") return std::make_unique<optim::AdamW>(p, optim::AdamWOptions{.lr = r.lr, .weight_decay = r.weight_decay});
   if (r.optimizer == "lamb") return std::make_unique<optim::LAMB>(p, optim::LAMBOptions{.lr = r.lr, .weight_decay = r.weight_decay});
   if (r.optimizer == "rmsprop")
-    return std::make_unique<optim::RMSprop>(p,
-                                            optim::RMSpropOptions{.lr = r.lr, .weight_decay = r.weight_decay, .momentum = r.momentum});
+    return std::make_unique<optim::RMSprop>(p, optim::RMSpropOptions{.lr = r.lr, .weight_decay = r.weight_decay, .momentum = r.momentum});
   if (r.optimizer == "lars")
     return std::make_unique<optim::LARS>(
         p, optim::LARSOptions{.lr = r.lr, .momentum = r.momentum, .weight_decay = r.weight_decay, .nesterov = nesterov});
