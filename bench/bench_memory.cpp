@@ -94,8 +94,9 @@ std::vector<Case> elementwise_cases(Arrays& m) {
   const BroadcastShape flat{.rank = 1, .extent = {kElements}, .a_step = {1}, .b_step = {1}, .y_step = {1}};
   cases.push_back({"add", 3 * kArray, [&m, flat] { broadcast(kCpu, Arithmetic::add, m.x.data(), m.dy.data(), m.a.data(), flat, false); }});
   cases.push_back({"dropout", 2 * kArray, [&m] { dropout(kCpu, m.x.data(), m.a.data(), kElements, 0.2, {}, false); }});
-  constexpr ImageShape images{.images = kImages, .pixels = kSize * kSize, .channels = kChannels};
-  cases.push_back({"scale_channels", 2 * kArray, [&m] { scale_channels_forward(kCpu, m.x.data(), m.scale.data(), m.a.data(), images); }});
+  const ImageShape images{.images = kImages, .pixels = kSize * kSize, .channels = kChannels};
+  cases.push_back(
+      {"scale_channels", 2 * kArray, [&m, images] { scale_channels_forward(kCpu, m.x.data(), m.scale.data(), m.a.data(), images); }});
   const StridedShape heads = permutation({32, 1024, 8, 64}, {0, 2, 1, 3});
   cases.push_back({"permute (B,T,H,D) -> (B,H,T,D)", 2 * kArray, [&m, heads] { strided_copy(m.x.data(), m.a.data(), heads, 4); }});
   const StridedShape planes = permutation({kImages, kSize, kSize, kChannels}, {0, 3, 1, 2});
@@ -145,8 +146,9 @@ std::vector<Case> norm_cases(Arrays& m) {
                                                       .dbeta = m.kept.data()};
                      layer_norm_backward(kCpu, g, kRows, m.work(layer_norm_workspace_bytes<float>(kCpu, kRows)));
                    }});
-  constexpr RowShape pixels{.rows = kPixels.rows, .cols = kPixels.channels};
-  cases.push_back({"local_response_norm", 2 * kArray, [&m] { local_response_norm_forward(kCpu, m.x.data(), {}, m.a.data(), pixels); }});
+  const RowShape pixels{.rows = kPixels.rows, .cols = kPixels.channels};
+  cases.push_back(
+      {"local_response_norm", 2 * kArray, [&m, pixels] { local_response_norm_forward(kCpu, m.x.data(), {}, m.a.data(), pixels); }});
   cases.push_back({"softmax", 2 * kArray, [&m] { softmax_forward(kCpu, m.x.data(), m.a.data(), kRows); }});
   cases.push_back({"softmax gradient", 3 * kArray, [&m] { softmax_backward(kCpu, m.x.data(), m.dy.data(), m.a.data(), kRows, false); }});
   cases.push_back({"log_softmax", 2 * kArray, [&m] { log_softmax_forward(kCpu, m.x.data(), m.a.data(), kRows); }});
@@ -174,9 +176,10 @@ std::vector<Case> norm_cases(Arrays& m) {
   cases.push_back({"avg_pool2d 2x2/2", 1.25 * kArray, [&m, avg_pool] { avg_pool2d_forward(kCpu, m.x.data(), m.a.data(), avg_pool, {}); }});
   cases.push_back({"avg_pool2d 2x2/2 gradient", 1.25 * kArray,
                    [&m, avg_pool] { avg_pool2d_backward(kCpu, m.dy.data(), m.a.data(), avg_pool, {}, false); }});
-  constexpr GlobalPoolShape whole{.images = kImages, .pixels = kSize * kSize, .c = kChannels};
-  cases.push_back({"global_avg_pool", kArray, [&m] { global_avg_pool_forward(kCpu, m.x.data(), m.partial.data(), whole); }});
-  cases.push_back({"global_avg_pool gradient", kArray, [&m] { global_avg_pool_backward(kCpu, m.scale.data(), m.a.data(), whole, false); }});
+  const GlobalPoolShape whole{.images = kImages, .pixels = kSize * kSize, .c = kChannels};
+  cases.push_back({"global_avg_pool", kArray, [&m, whole] { global_avg_pool_forward(kCpu, m.x.data(), m.partial.data(), whole); }});
+  cases.push_back(
+      {"global_avg_pool gradient", kArray, [&m, whole] { global_avg_pool_backward(kCpu, m.scale.data(), m.a.data(), whole, false); }});
   const auto axis = InterpolationAxis::resize(kSize / 2, kSize, Interpolation::bilinear, false);
   const InterpolationShape twice{.n = kImages, .c = kChannels, .rows = axis, .columns = axis};
   cases.push_back({"bilinear resize 2x", 1.25 * kArray, [&m, twice] {
