@@ -1,4 +1,4 @@
-// fovea_bench gemm|conv: verify, then time, beside this machine's measured peak and beside peers in the same run.
+// fovea_bench gemm|conv|elementwise|norm|attention: verify, then time, beside this machine's measured peak and beside peers in the same run.
 #include <cblas.h>
 #include <fmt/core.h>
 
@@ -15,7 +15,13 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   CLI::App* gemm = app.add_subcommand("gemm", "matrix products, beside Eigen and OpenBLAS");
   CLI::App* conv = app.add_subcommand("conv", "convolution and its gradients, beside im2col and OpenBLAS");
-  for (CLI::App* sub : {gemm, conv}) {
+  CLI::App* elementwise =
+      app.add_subcommand("elementwise", "activations, arithmetic, permutations, optimiser steps, beside a copy and PyTorch");
+  CLI::App* norm = app.add_subcommand("norm", "norms, softmax, losses, pooling, beside a copy and PyTorch");
+  CLI::App* attention = app.add_subcommand("attention", "attention, global and in windows, beside the peak and PyTorch");
+  for (CLI::App* sub : {elementwise, norm, attention})
+    sub->add_option("--peer", s.peer, "a Python that has PyTorch (and torchvision), which runs the same cases first")->type_name("PYTHON");
+  for (CLI::App* sub : {gemm, conv, elementwise, norm, attention}) {
     sub->add_option("--threads", s.threads, "threads of every contender")->check(CLI::Range(1, 1024))->capture_default_str();
     sub->add_option("--repeats", s.repeats, "interleaved repeats, of which the median counts")
         ->check(CLI::Range(1, 1000))
@@ -39,6 +45,9 @@ int main(int argc, char** argv) {
                  kernels::isa_name(kernels::isa()), s.threads, s.threads == 1 ? "" : "s", peak / 1e9, openblas_get_corename());
     if (*gemm) bench::bench_gemm(s);
     if (*conv) bench::bench_conv(s);
+    if (*elementwise) bench::bench_memory(s, "elementwise");
+    if (*norm) bench::bench_memory(s, "norm");
+    if (*attention) bench::bench_attention(s);
     return 0;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;

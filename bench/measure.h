@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,11 +15,19 @@ struct Settings {
   bool json = false;
   std::string set = "all";
   int repeats = 7;
+  std::string peer;   // a Python that has PyTorch; empty: without
 };
 
 /// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
 /// the best seen in this process so far.
 double measure_peak(int threads);
+
+/// Bytes per second, read and written ones counted, of a copy past the last-level cache with the pool's threads: the best of several.
+struct Bandwidth {
+  double copy = 0;             // with plain stores, as kernels have that leave their output to whoever reads it next
+  double streaming_copy = 0;   // with stores that go past the caches
+};
+Bandwidth measure_copy();
 
 /// This machine, in words: CPU model, instruction set, threads, peak, and what OpenBLAS takes it for.
 nlohmann::json describe_machine(const Settings& s, double peak);
@@ -48,7 +57,12 @@ std::vector<float> random_floats(std::int64_t n, std::uint64_t seed);
 /// Throws with `what` unless |y - want| <= bound everywhere.
 void verify(const std::string& what, const std::vector<float>& y, const std::vector<double>& want, double bound);
 
+/// PyTorch's times in milliseconds for the cases of a group, by name: {"eager_ms": .., "compiled_ms": ..}; nothing without s.peer.
+std::map<std::string, nlohmann::json> run_peer(const Settings& s, const std::string& group);
+
 void bench_gemm(const Settings& s);
+void bench_memory(const Settings& s, const std::string& group);   // "elementwise" or "norm"
+void bench_attention(const Settings& s);
 void bench_conv(const Settings& s);
 
 }   // namespace fovea::bench

@@ -37,9 +37,7 @@ struct Strided {
 };
 
 FOVEA_INLINE std::int64_t bias_rows(const AttentionShape& s) { return s.bias_groups * s.heads * s.queries; }
-FOVEA_INLINE std::int64_t parts(const AttentionShape& s) {
-  return batch_parts(s.batch, max_of(1, s.bias_groups), s.heads, s.bias_groups > 0);
-}
+FOVEA_INLINE std::int64_t parts(const AttentionShape& s) { return batch_parts(s.batch, max_of(1, s.bias_groups), s.bias_groups > 0); }
 
 /// The padded bias, the parts of its gradient, the threads' scratch.
 std::size_t workspace_bytes(const AttentionShape& s) {

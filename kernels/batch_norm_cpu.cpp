@@ -48,14 +48,16 @@ template <class T> void partials_of(const T* x, float* partials, ChannelShape s)
 
 template <class T>
 void scale_shift(const T* x, const T* residual, const float* scale, const float* shift, Activation a, T* y, ChannelShape s) {
+  const bool streamed = streams(y, s.rows * s.channels, s.channels) && y != x && y != residual;
   parallel_ranges(s.rows, max(1, kGrain / max(1, s.channels)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r)
       for_lanes(s.channels, [&](std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
         const std::int64_t i = r * s.channels + c;
         F16 z = fma(load(scale + c, lanes), load(x + i, lanes), load(shift + c, lanes));
         if (residual) z = z + load(residual + i, lanes);
-        store(y + i, lanes, activate(a, z));
+        store(y + i, lanes, activate(a, z), streamed);
       });
+    stream_fence(streamed);
   });
 }
 
@@ -107,6 +109,7 @@ template <class T> void gradient_sums(const BatchNormGradient<T>& a, const Colum
 /// The second pass: dresidual = g,  dx = scale (g - offset - (x - mean) slope)  with offset = dbeta / rows and
 /// slope = inv_std dgamma / rows. Both are computed before either is written: dy may be one of the two.
 template <class T> void apply(const BatchNormGradient<T>& a, ChannelShape s, const float* offset, const float* slope) {
+  const bool streamed = streams(a.dx, s.rows * s.channels, s.channels) && !a.accumulate_dx && a.dx != a.dy && a.dx != a.x;
   parallel_ranges(s.rows, max(1, kGrain / max(1, s.channels)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r)
       for_lanes(s.channels, [&](std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
@@ -118,10 +121,11 @@ template <class T> void apply(const BatchNormGradient<T>& a, ChannelShape s, con
             dx = fma(load(a.mean + c, lanes) - load(a.x + i, lanes), load(slope + c, lanes), g - load(offset + c, lanes));
           dx = load(a.scale + c, lanes) * dx;
           if (a.accumulate_dx) dx = load(a.dx + i, lanes) + dx;
-          store(a.dx + i, lanes, dx);
+          store(a.dx + i, lanes, dx, streamed);
         }
         if (a.dresidual) store(a.dresidual + i, lanes, a.accumulate_dresidual ? load(a.dresidual + i, lanes) + g : g);
       });
+    stream_fence(streamed);
   });
 }
 

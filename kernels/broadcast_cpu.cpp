@@ -28,12 +28,13 @@ constexpr std::int64_t kBuffer = 2048;    // elements of each operand that are w
 constexpr std::int64_t kShortRow = 256;   // rows from here on are long enough by themselves
 
 /// One row: the steps of a and b are 0 or 1.
-template <class F, int A, int B, class T> FOVEA_INLINE void row(const T* a, const T* b, T* y, std::int64_t n, bool accumulate) {
+template <class F, int A, int B, class T>
+FOVEA_INLINE void row(const T* a, const T* b, T* y, std::int64_t n, bool accumulate, bool streamed) {
   const F16 a_still{float(*a)}, b_still{float(*b)};
   for_lanes(n, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
     F16 value = F::value(A ? load(a + i, lanes) : a_still, B ? load(b + i, lanes) : b_still);
     if (accumulate) value = load(y + i, lanes) + value;
-    store(y + i, lanes, value);
+    store(y + i, lanes, value, streamed);
   });
 }
 
@@ -75,6 +76,10 @@ template <class F, class T> FOVEA_INLINE void apply(const T* a, const T* b, T* y
   const bool dense_y = i.step[2] == 1 && j.step[2] == i.extent;
   const bool short_rows = j.extent > 1 && dense_y && i.extent < kShortRow && (i.extent % 16 != 0 || i.extent < 64);
   const bool vectors = i.step[2] == 1 && (i.step[0] == 0 || i.step[0] == 1) && (i.step[1] == 0 || i.step[1] == 1);
+  std::int64_t elements = i.extent * j.extent;
+  for (int axis = 0; axis < nest.count; ++axis) elements *= nest.axis[axis].extent;
+  bool streamed = streams(y, elements, i.extent) && j.step[2] % 16 == 0 && !accumulate && y != a && y != b;
+  for (int axis = 0; axis < nest.count; ++axis) streamed = streamed && nest.axis[axis].step[2] % 16 == 0;
   const std::int64_t block_i = min(i.extent, kNestGrain), block_j = min(j.extent, max(1, kNestGrain / block_i));
   for_blocks(nest, i, j, block_i, block_j, [&](const std::int64_t* offset, std::int64_t ni, std::int64_t nj) {
     const T *p = a + offset[0], *q = b + offset[1];
@@ -88,7 +93,7 @@ template <class F, class T> FOVEA_INLINE void apply(const T* a, const T* b, T* y
         const std::int64_t count = min(group, nj - k);
         const T* dense_a = left.rows(k, count);
         const T* dense_b = right.rows(k, count);
-        row<F, 1, 1>(dense_a, dense_b, out + k * ni, count * ni, accumulate);
+        row<F, 1, 1>(dense_a, dense_b, out + k * ni, count * ni, accumulate, false);
       }
       return;
     }
@@ -96,10 +101,11 @@ template <class F, class T> FOVEA_INLINE void apply(const T* a, const T* b, T* y
       if (!vectors)
         row_of_any_step<F>(p, q, out, ni, i.step, accumulate);
       else if (i.step[0] == 0)
-        i.step[1] == 0 ? row<F, 0, 0>(p, q, out, ni, accumulate) : row<F, 0, 1>(p, q, out, ni, accumulate);
+        i.step[1] == 0 ? row<F, 0, 0>(p, q, out, ni, accumulate, streamed) : row<F, 0, 1>(p, q, out, ni, accumulate, streamed);
       else
-        i.step[1] == 0 ? row<F, 1, 0>(p, q, out, ni, accumulate) : row<F, 1, 1>(p, q, out, ni, accumulate);
+        i.step[1] == 0 ? row<F, 1, 0>(p, q, out, ni, accumulate, streamed) : row<F, 1, 1>(p, q, out, ni, accumulate, streamed);
     }
+    stream_fence(streamed);
   });
 }
 

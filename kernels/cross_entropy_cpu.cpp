@@ -86,7 +86,8 @@ template <class T> void forward(const T* x, const CrossEntropyTarget<T>& t, floa
 template <class T>
 void backward(const T* x, const CrossEntropyTarget<T>& t, const float* kept, const float* dloss, T* dx, RowShape s, bool accumulate) {
   const Smoothing smooth(t, s.cols);
-  parallel_rows(s, kTask, [&](std::int64_t r) {
+  const bool streamed = streams(dx, s.rows * s.cols, s.cols) && !accumulate && dx != x;
+  const auto row_backward = [&](std::int64_t r) FOVEA_LANES_INLINE {
     const T* row = x + r * s.cols;
     T* out = dx + r * s.cols;
     const std::int64_t label = t.labels ? t.labels[r] : -1;
@@ -98,9 +99,10 @@ void backward(const T* x, const CrossEntropyTarget<T>& t, const float* kept, con
       if (t.labels && label >= j && label < j + lanes) v = fma(keep, onehot(label, j), spread);
       if (t.class_weights) v = v * load(t.class_weights + j, lanes);
       const F16 gradient = fma(exp(load(row + j, lanes) - largest), factor, minus_dloss * v);
-      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient);
+      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
     });
-  });
+  };
+  parallel_rows(s, kTask, row_backward, streamed);
 }
 
 template <class T> constexpr CrossEntropyFunctions<T> functions{forward<T>, backward<T>};

@@ -30,12 +30,13 @@ template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t 
   const Native factor = broadcast(scale);
   const PhiloxRounds rounds(key);
   constexpr int kHalf = 16 / kWidth;   // registers of 16 elements
+  const bool streamed = streams(y, n) && !accumulate && y != x;
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
     const auto drop = [&](std::int64_t i, std::int64_t lanes, const NativeUint* bits) FOVEA_LANES_INLINE {
       F16 v = load(x + i, lanes);
       for (int j = 0; j < kHalf; ++j) v.v[j] = where_kept(bits[j], threshold, factor * v.v[j]);
       if (accumulate) v = load(y + i, lanes) + v;
-      store(y + i, lanes, v);
+      store(y + i, lanes, v, streamed);
     };
     const std::int64_t end = first + count;
     std::int64_t i = first;   // kGrain is a multiple of 32: groups of words start where tasks do
@@ -44,10 +45,12 @@ template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t 
       drop(i, 16, words.v);
       drop(i + 16, 16, words.v + kHalf);
     }
-    if (i == end) return;
-    const Words32 words(rounds, std::uint64_t(i / 32));
-    drop(i, min(16, end - i), words.v);
-    if (end - i > 16) drop(i + 16, end - i - 16, words.v + kHalf);
+    if (i < end) {
+      const Words32 words(rounds, std::uint64_t(i / 32));
+      drop(i, min(16, end - i), words.v);
+      if (end - i > 16) drop(i + 16, end - i - 16, words.v + kHalf);
+    }
+    stream_fence(streamed);
   });
 }
 

@@ -48,6 +48,7 @@ constexpr std::int64_t kRows = 4;
 template <class T>
 void forward(const T* x, const float* gamma, const float* beta, double eps, T* y, float* mean, float* inv_std, RowShape s) {
   const std::int64_t turns = s.cols < 256 ? kRows : 1;
+  const bool streamed = streams(y, s.rows * s.cols, s.cols) && y != x;
   parallel_ranges(s.rows, max(1, kGrain / max(1, s.cols)), [&](std::int64_t begin, std::int64_t count) {
     for (std::int64_t first = begin; first < begin + count; first += turns) {
       const std::int64_t rows = min(turns, begin + count - first);
@@ -64,12 +65,13 @@ void forward(const T* x, const float* gamma, const float* beta, double eps, T* y
           F16 z = fma(load(row + j, lanes) - m, slope, offset);
           if (gamma) z = load(gamma + j, lanes) * z;
           if (beta) z = z + load(beta + j, lanes);
-          store(out + j, lanes, z);
+          store(out + j, lanes, z, streamed);
         });
         if (mean) mean[r] = of[k].m + of[k].delta;
         if (inv_std) inv_std[r] = inverse[k];
       }
     }
+    stream_fence(streamed);
   });
 }
 
@@ -83,6 +85,7 @@ std::size_t workspace_bytes(RowShape s) { return sizeof(float) * std::size_t(cei
 /// One pass over x and dy: the two sums of a row, then dx and the row's share of dgamma and dbeta while it is in cache.
 template <class T> void backward(const LayerNormGradient<T>& a, RowShape s, float* partials) {
   const bool parameters = a.dgamma || a.dbeta;
+  const bool streamed = streams(a.dx, s.rows * s.cols, s.cols) && !a.accumulate_dx && a.dx != a.dy && a.dx != a.x;
   parallel_ranges(s.rows, tile_rows(s), [&](std::int64_t first, std::int64_t count) {
     float *sum_gx = partials + first / tile_rows(s) * 2 * s.cols, *sum_g = sum_gx + s.cols;   // of this tile
     for (std::int64_t j = 0; j < 2 * s.cols && parameters; ++j) sum_gx[j] = 0.f;
@@ -108,10 +111,11 @@ template <class T> void backward(const LayerNormGradient<T>& a, RowShape s, floa
         if (dx) {
           const F16 g = a.gamma ? load(a.gamma + j, lanes) * d : d;
           const F16 gradient = inv_std * (g - fma(x_hat, slope, offset));
-          store(dx + j, lanes, a.accumulate_dx ? load(dx + j, lanes) + gradient : gradient);
+          store(dx + j, lanes, a.accumulate_dx ? load(dx + j, lanes) + gradient : gradient, streamed);
         }
       });
     }
+    stream_fence(streamed);
   });
   if (!parameters) return;
   join_tiles(partials, ceil_div(s.rows, tile_rows(s)), 2 * s.cols, [&](std::int64_t i, double sum) {

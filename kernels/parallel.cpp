@@ -179,8 +179,8 @@ class Pool {
     for (;;) {
       const auto called = [&] { return calls_.load(std::memory_order_acquire) != seen; };
       if (!spin(crowded_, called)) calls_.wait(seen, std::memory_order_acquire);
-      if (stopping_.load(std::memory_order_relaxed)) return;
       seen = calls_.load(std::memory_order_acquire);
+      if (stopping_.load(std::memory_order_relaxed)) return;   // after `seen`: a stop that comes later raises calls_ once more
       if (!enter()) continue;
       pull(me);
       door_.fetch_sub(1, std::memory_order_release);

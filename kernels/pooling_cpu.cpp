@@ -75,21 +75,28 @@ template <class T> void windows_backward(const T* dy, T* dx, const Pool2dShape& 
   });
 }
 
-/// Sums of 64 pixels are summed: shorter chains, smaller errors.
+/// Sums of 64 pixels are summed: shorter chains, smaller errors. All channels of 64 pixels before the next ones: as they lie in memory.
 template <class T> void global_forward(const T* x, T* y, GlobalPoolShape s) {
+  constexpr std::int64_t kBlock = 1024;   // channels whose totals lie on the stack
   const F16 pixels(static_cast<float>(s.pixels));
   parallel_ranges(s.images, max(1, kGrain / max(1, s.pixels * s.c)), [&](std::int64_t first, std::int64_t count) {
+    alignas(64) float total[kBlock];
     for (std::int64_t n = first; n < first + count; ++n)
-      for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
-        F16 total[Blocks];
-        for (std::int64_t begin = 0; begin < s.pixels; begin += 64) {
-          F16 part[Blocks];
-          for (std::int64_t i = begin; i < min(begin + 64, s.pixels); ++i)
-            for (int b = 0; b < Blocks; ++b) part[b] = part[b] + load(x + (n * s.pixels + i) * s.c + c + 16 * b, lanes);
-          for (int b = 0; b < Blocks; ++b) total[b] = total[b] + part[b];
-        }
-        for (int b = 0; b < Blocks; ++b) store(y + n * s.c + c + 16 * b, lanes, total[b] / pixels);
-      });
+      for (std::int64_t c0 = 0; c0 < s.c; c0 += kBlock) {
+        const std::int64_t channels = min(kBlock, s.c - c0);
+        for (std::int64_t begin = 0; begin < s.pixels; begin += 64)
+          for_lane_blocks(channels, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+            F16 part[Blocks];
+            for (std::int64_t i = begin; i < min(begin + 64, s.pixels); ++i)
+              for (int b = 0; b < Blocks; ++b) part[b] = part[b] + load(x + (n * s.pixels + i) * s.c + c0 + c + 16 * b, lanes);
+            for (int b = 0; b < Blocks; ++b) {
+              float* sum = total + c + 16 * b;
+              store(sum, lanes, begin == 0 ? part[b] : load(sum, lanes) + part[b]);
+            }
+          });
+        for_lanes(channels, [&](std::int64_t c, std::int64_t lanes)
+                                FOVEA_LANES_INLINE { store(y + n * s.c + c0 + c, lanes, load(total + c, lanes) / pixels); });
+      }
   });
 }
 

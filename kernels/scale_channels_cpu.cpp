@@ -23,13 +23,15 @@ namespace {
 
 template <class T> void forward(const T* x, const T* s, T* y, ImageShape shape) {
   const std::int64_t channels = shape.channels;
+  const bool streamed = streams(y, shape.images * shape.pixels * channels, channels) && y != x;
   parallel_ranges(shape.images * shape.pixels, max(1, kGrain / max(1, channels)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) {
       const T* scale = s + r / shape.pixels * channels;
       for_lanes(channels, [&](std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
-        store(y + r * channels + c, lanes, load(x + r * channels + c, lanes) * load(scale + c, lanes));
+        store(y + r * channels + c, lanes, load(x + r * channels + c, lanes) * load(scale + c, lanes), streamed);
       });
     }
+    stream_fence(streamed);
   });
 }
 

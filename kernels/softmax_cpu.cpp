@@ -42,20 +42,23 @@ template <class T> void forward(const T* x, T* y, RowShape s) {
 }
 
 template <class T> void backward(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  parallel_rows(s, kGrain, [&](std::int64_t r) {
+  const bool streamed = streams(dx, s.rows * s.cols, s.cols) && !accumulate && dx != dy && dx != y;
+  const auto row_backward = [&](std::int64_t r) FOVEA_LANES_INLINE {
     const T *p = y + r * s.cols, *g = dy + r * s.cols;
     T* out = dx + r * s.cols;
     const F16 dot(
         row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return load(p + j, lanes) * load(g + j, lanes); }));
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
       const F16 gradient = load(p + j, lanes) * (load(g + j, lanes) - dot);
-      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient);
+      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
     });
-  });
+  };
+  parallel_rows(s, kGrain, row_backward, streamed);
 }
 
 template <class T> void log_forward(const T* x, T* y, RowShape s) {
-  parallel_rows(s, kGrain, [&](std::int64_t r) {
+  const bool streamed = streams(y, s.rows * s.cols, s.cols) && y != x;
+  const auto row_forward = [&](std::int64_t r) FOVEA_LANES_INLINE {
     const T* row = x + r * s.cols;
     T* out = y + r * s.cols;
     const F16 largest(row_max(row, s.cols));
@@ -63,20 +66,23 @@ template <class T> void log_forward(const T* x, T* y, RowShape s) {
         s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return exp(load(row + j, lanes, kMinusInf) - largest); });
     const F16 log_z(log(broadcast(z))[0]);
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes)
-                          FOVEA_LANES_INLINE { store(out + j, lanes, load(row + j, lanes) - largest - log_z); });
-  });
+                          FOVEA_LANES_INLINE { store(out + j, lanes, load(row + j, lanes) - largest - log_z, streamed); });
+  };
+  parallel_rows(s, kGrain, row_forward, streamed);
 }
 
 template <class T> void log_backward(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  parallel_rows(s, kGrain, [&](std::int64_t r) {
+  const bool streamed = streams(dx, s.rows * s.cols, s.cols) && !accumulate && dx != dy && dx != y;
+  const auto row_backward = [&](std::int64_t r) FOVEA_LANES_INLINE {
     const T *log_p = y + r * s.cols, *g = dy + r * s.cols;
     T* out = dx + r * s.cols;
     const F16 total(row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return load(g + j, lanes); }));
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
       const F16 gradient = load(g + j, lanes) - exp(load(log_p + j, lanes)) * total;
-      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient);
+      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
     });
-  });
+  };
+  parallel_rows(s, kGrain, row_backward, streamed);
 }
 
 template <class T> constexpr SoftmaxFunctions<T> functions{forward<T>, backward<T>, log_forward<T>, log_backward<T>};

@@ -54,7 +54,7 @@ struct Windows {
   }
 };
 
-FOVEA_INLINE std::int64_t parts(const WindowAttentionShape& s) { return batch_parts(s.images * s.windows(), 1, s.heads, true); }
+FOVEA_INLINE std::int64_t parts(const WindowAttentionShape& s) { return batch_parts(s.images * s.windows(), 1, true); }
 FOVEA_INLINE std::int64_t matrix(const WindowAttentionShape& s) { return s.tokens() * scratch_row(s.tokens()); }
 
 /// All of a call's memory: one for counting, one for use.

@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::int64_t kQueryRows = 48;     // queries whose scores are in the cache together: a multiple of every kMr
 constexpr std::int64_t kQueryBlock = 768;   // queries of a forward task: more than that, and other threads may help with the head
-constexpr std::int64_t kPartTasks = 64;     // tasks of a backward pass that sums over the batch
+constexpr std::int64_t kParts = 64;         // of a batch in a backward pass that sums over it
+constexpr std::int64_t kUnits = 32;         // enough tasks for the threads there are
 constexpr float kInfinity = __builtin_inff();
 
 /// Everything about one call but where the rows of a batch lie.
@@ -92,9 +93,13 @@ template <class T> FOVEA_INLINE std::int64_t scratch_bytes(const Heads<T>& a, st
   return threads() * Scratch::bytes(queries, a.keys, a.dim);
 }
 
-/// A row of n elements into scratch, times factor, zeros up to a multiple of 16.
+/// A row of n elements into scratch, times factor, zeros up to a multiple of 16. The next head's row, which lies behind it, is on its way then:
+/// rows are too short and too far apart for the processor to foresee.
 template <class T> FOVEA_INLINE void load_row(const T* from, float* to, std::int64_t n, float factor) {
-  for (std::int64_t c = 0; c < n; c += 16) (F16(factor) * load_some(from + c, n - c)).store(to + c);
+  for (std::int64_t c = 0; c < n; c += 16) {
+    __builtin_prefetch(from + n + c);
+    (F16(factor) * load_some(from + c, n - c)).store(to + c);
+  }
 }
 /// A row of n elements out of scratch, times factor.
 template <class T> FOVEA_INLINE void store_row(const float* from, T* to, std::int64_t n, float factor, bool accumulate) {
@@ -118,6 +123,29 @@ void load_keys(const Heads<T>& a, const Scratch& s, const T* from, const T* padd
 template <class T> void scores(const Heads<T>& a, const Scratch& s, std::int64_t h, std::int64_t i0, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) load_row(a.q + s.q_at[i0 + i] + h * a.q_head, s.q + i * s.ld_dim, a.dim, a.scale);
   scratch_product<false>(n, a.keys, a.dim, s.q, s.ld_dim, s.k_t, s.ld_keys, s.s, s.ld_keys, false);
+}
+
+/// e^x of math.h for x < 88, in two thirds of the operations: 2^n has a float of its own down to n = -126, and for n = -127 its bits are those
+/// of 0, which is where x <= -88 ends. Softmax never asks for more, as the row's maximum or log-sum-exp has been taken off.
+FOVEA_INLINE Native exp_below_88(Native x) {
+  x = max(broadcast(-88.f), x);                 // a NaN stays one
+  const Native round = broadcast(12582912.f);   // 1.5 * 2^23: adding it leaves an integer in the low bits
+  const Native biased = fma(x, broadcast(1.44269504088896341f), round);
+  const Native n = biased - round;
+  Native r = fma(n, broadcast(-0.693359375f), x);
+  r = fma(n, broadcast(2.12194440e-4f), r);
+  Native p = broadcast(1.9875691500e-4f);
+  p = fma(p, r, 1.3981999507e-3f);
+  p = fma(p, r, 8.3334519073e-3f);
+  p = fma(p, r, 4.1665795894e-2f);
+  p = fma(p, r, 1.6666665459e-1f);
+  p = fma(p, r, 5.0000001201e-1f);
+  p = fma(p, r * r, r) + broadcast(1.f);
+  return p * (Native)(((NativeUint)biased << 23) + (127u << 23));
+}
+FOVEA_INLINE F16 exp_below_88(F16 x) {
+  for (int i = 0; i < F16::kParts; ++i) x.v[i] = exp_below_88(x.v[i]);
+  return x;
 }
 
 /// 16 scores of a row from c on, with what is added to them.
@@ -145,7 +173,7 @@ template <class T> void exponentiate(const Heads<T>& a, const Scratch& s, const 
     const F16 largest(s.row_max[i]);
     F16 total;
     for (std::int64_t c = 0; c < a.keys; c += 16) {
-      const F16 e = exp(F16::load(row + c) - largest);
+      const F16 e = exp_below_88(F16::load(row + c) - largest);
       e.store(row + c);
       total = total + e;
     }
@@ -155,28 +183,38 @@ template <class T> void exponentiate(const Heads<T>& a, const Scratch& s, const 
 
 /// How the queries of a head are cut into forward tasks.
 FOVEA_INLINE std::int64_t query_blocks(std::int64_t queries) { return max_of(1, ceil_div(queries, kQueryBlock)); }
+/// Heads of one task, out of `units` batches or parts of the batch: all, for they share cache lines and a gather, unless there are few units.
+FOVEA_INLINE std::int64_t heads_of_task(std::int64_t heads, std::int64_t units) { return units >= kUnits ? heads : 1; }
+
+/// y and lse of head h and queries [first, last), whose offsets have been gathered.
+template <class T>
+void forward_head(const Heads<T>& a, const Scratch& s, std::int64_t b, std::int64_t h, std::int64_t first, std::int64_t last, T* y,
+                  float* lse) {
+  load_keys(a, s, a.k, a.k_padding, h, s.k, s.k_t);
+  load_keys(a, s, a.v, a.v_padding, h, s.v, nullptr);
+  for (std::int64_t i0 = first; i0 < last; i0 += kQueryRows) {
+    const std::int64_t n = min_of(kQueryRows, last - i0);
+    scores(a, s, h, i0, n);
+    exponentiate(a, s, a.bias_of(b, h), i0, n);
+    scratch_product<false>(n, a.dim, a.keys, s.s, s.ld_keys, s.v, s.ld_dim, s.y, s.ld_dim, false);
+    for (std::int64_t i = 0; i < n; ++i) store_row(s.y + i * s.ld_dim, y + s.y_at[i0 + i] + h * a.dim, a.dim, 1 / s.row_sum[i], false);
+    for (std::int64_t i = 0; i < n; i += 16) {
+      float row_lse[16];
+      (F16::load(s.row_max + i) + log(F16::load(s.row_sum + i))).store(row_lse);
+      for (std::int64_t l = 0; l < min_of(16, n - i); ++l) lse[(b * a.heads + h) * a.queries + s.index[i0 + i + l]] = row_lse[l];
+    }
+  }
+}
 
 /// y and lse (batch, heads, queries) of every head. memory: scratch_bytes().
 template <class T, class Place> void forward_heads(const Heads<T>& a, const Place& place, T* y, float* lse, char* memory) {
   const std::int64_t blocks = query_blocks(a.queries), block = round_up(ceil_div(a.queries, blocks), kQueryRows);
-  parallel_for(a.batch * blocks * a.heads, [&](std::int64_t task) {   // heads innermost: they share cache lines
-    const std::int64_t h = task % a.heads, b = task / (a.heads * blocks), first = task / a.heads % blocks * block;
+  const std::int64_t together = heads_of_task(a.heads, a.batch * blocks), tasks_of_block = a.heads / together;
+  parallel_for(a.batch * blocks * tasks_of_block, [&](std::int64_t task) {
+    const std::int64_t b = task / (tasks_of_block * blocks), first = task / tasks_of_block % blocks * block;
     Scratch s = scratch_of_thread(a, a.queries, memory);
-    const std::int64_t queries = min_of(place.gather(b, s), first + block);
-    load_keys(a, s, a.k, a.k_padding, h, s.k, s.k_t);
-    load_keys(a, s, a.v, a.v_padding, h, s.v, nullptr);
-    for (std::int64_t i0 = first; i0 < queries; i0 += kQueryRows) {
-      const std::int64_t n = min_of(kQueryRows, queries - i0);
-      scores(a, s, h, i0, n);
-      exponentiate(a, s, a.bias_of(b, h), i0, n);
-      scratch_product<false>(n, a.dim, a.keys, s.s, s.ld_keys, s.v, s.ld_dim, s.y, s.ld_dim, false);
-      for (std::int64_t i = 0; i < n; ++i) store_row(s.y + i * s.ld_dim, y + s.y_at[i0 + i] + h * a.dim, a.dim, 1 / s.row_sum[i], false);
-      for (std::int64_t i = 0; i < n; i += 16) {
-        float row_lse[16];
-        (F16::load(s.row_max + i) + log(F16::load(s.row_sum + i))).store(row_lse);
-        for (std::int64_t l = 0; l < min_of(16, n - i); ++l) lse[(b * a.heads + h) * a.queries + s.index[i0 + i + l]] = row_lse[l];
-      }
-    }
+    const std::int64_t last = min_of(place.gather(b, s), first + block);
+    for (std::int64_t i = 0; i < together; ++i) forward_head(a, s, b, task % tasks_of_block * together + i, first, last, y, lse);
   });
 }
 
@@ -207,9 +245,9 @@ template <class T> struct HeadGradients {
 };
 
 /// Parts of the batches that share a bias. Without sums over the batch every batch is a part.
-FOVEA_INLINE std::int64_t batch_parts(std::int64_t batch, std::int64_t groups, std::int64_t heads, bool sums) {
+FOVEA_INLINE std::int64_t batch_parts(std::int64_t batch, std::int64_t groups, bool sums) {
   const std::int64_t shared = batch / groups;
-  return sums ? max_of(1, min_of(shared, ceil_div(kPartTasks, groups * heads))) : shared;
+  return sums ? max_of(1, min_of(shared, ceil_div(kParts, groups))) : shared;
 }
 
 /// s.s = P and s.dp = dS of n queries, from s.s = scores and s.dp = dP.
@@ -223,7 +261,7 @@ void softmax_gradient(const Heads<T>& a, const Scratch& s, const float* bias, co
     const F16 row_lse(lse[s.index[i0 + i]]);
     F16 total;
     for (std::int64_t c = 0; c < a.keys; c += 16) {
-      const F16 p = exp(biased(row, b, mask, c) - row_lse);
+      const F16 p = exp_below_88(biased(row, b, mask, c) - row_lse);
       p.store(row + c);
       total = fma(p, F16::load(dp + c), total);
     }
@@ -241,11 +279,11 @@ void softmax_gradient(const Heads<T>& a, const Scratch& s, const float* bias, co
   }
 }
 
-/// The gradients of head h of batch b. dbias: (queries, ld_keys) to add to; dk_pad, dv_pad: (dim) to add to; or null.
-template <class T, class Place>
-void backward_head(const Heads<T>& a, const Place& place, std::int64_t b, std::int64_t h, const float* lse, const T* dy,
-                   const HeadGradients<T>& g, float* dbias, float* dk_pad, float* dv_pad, Scratch& s) {
-  const std::int64_t queries = place.gather(b, s);
+/// The gradients of head h of batch b, of whose offsets `queries` have been gathered. dbias: (queries, ld_keys) to add to; dk_pad, dv_pad:
+/// (dim) to add to; or null.
+template <class T>
+void backward_head(const Heads<T>& a, std::int64_t queries, std::int64_t b, std::int64_t h, const float* lse, const T* dy,
+                   const HeadGradients<T>& g, float* dbias, float* dk_pad, float* dv_pad, const Scratch& s) {
   load_keys(a, s, a.k, a.k_padding, h, s.k, s.k_t);
   load_keys(a, s, a.v, a.v_padding, h, s.v, s.v_t);
   if (queries == 0) zero_floats(s.dk, a.keys * s.ld_dim), zero_floats(s.dv, a.keys * s.ld_dim);
@@ -274,22 +312,24 @@ void backward_head(const Heads<T>& a, const Place& place, std::int64_t b, std::i
   }
 }
 
-/// All gradients. A task owns one head of one part of one group of batches, and walks over them in order.
+/// All gradients. A task owns one part of one group of batches, some heads of it, and walks over its batches in order.
 template <class T, class Place>
 void backward_heads(const Heads<T>& a, const Place& place, const float* lse, const T* dy, const HeadGradients<T>& g, char* memory) {
   const std::int64_t shared = a.batch / a.groups, matrix = a.queries * a.row();
-  parallel_for(g.parts * a.groups * a.heads, [&](std::int64_t task) {
-    const std::int64_t h = task % a.heads, group = task / a.heads % a.groups, part = task / (a.heads * a.groups);
+  const std::int64_t together = heads_of_task(a.heads, g.parts * a.groups), tasks_of_unit = a.heads / together;
+  parallel_for(g.parts * a.groups * tasks_of_unit, [&](std::int64_t task) {
+    const std::int64_t unit = task / tasks_of_unit, group = unit % a.groups, part = unit / a.groups, h0 = task % tasks_of_unit * together;
+    const std::int64_t at_pad = (part * a.heads + h0) * a.dim;
     Scratch s = scratch_of_thread(a, a.queries, memory);
-    float* dbias = g.dbias ? g.dbias + task * matrix : nullptr;
-    float *dk_pad = g.dk_pad ? g.dk_pad + (part * a.heads + h) * a.dim : nullptr, *dv_pad = nullptr;
-    if (dbias) zero_floats(dbias, matrix);
-    if (dk_pad) {
-      dv_pad = g.dv_pad + (part * a.heads + h) * a.dim;
-      zero_floats(dk_pad, a.dim), zero_floats(dv_pad, a.dim);
+    float* dbias = g.dbias ? g.dbias + (unit * a.heads + h0) * matrix : nullptr;
+    if (dbias) zero_floats(dbias, together * matrix);
+    if (g.dk_pad) zero_floats(g.dk_pad + at_pad, together * a.dim), zero_floats(g.dv_pad + at_pad, together * a.dim);
+    for (std::int64_t i = shared * part / g.parts; i < shared * (part + 1) / g.parts; ++i) {
+      const std::int64_t b = i * a.groups + group, queries = place.gather(b, s);
+      for (std::int64_t h = 0; h < together; ++h)
+        backward_head(a, queries, b, h0 + h, lse, dy, g, dbias ? dbias + h * matrix : nullptr,
+                      g.dk_pad ? g.dk_pad + at_pad + h * a.dim : nullptr, g.dk_pad ? g.dv_pad + at_pad + h * a.dim : nullptr, s);
     }
-    for (std::int64_t i = shared * part / g.parts; i < shared * (part + 1) / g.parts; ++i)
-      backward_head(a, place, i * a.groups + group, h, lse, dy, g, dbias, dk_pad, dv_pad, s);
   });
 }
 

@@ -2,6 +2,8 @@
 // of a fixed number of elements. Arithmetic is in float; each output is rounded once. These run at the speed of memory.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cpu/simd.h"
 #include "kernels/parallel.h"
 
@@ -20,6 +22,24 @@ template <class T> FOVEA_INLINE F16 load(const T* p, std::int64_t n, float fill 
   return n == 16 ? F16::load(p) : F16::load_first(p, n, fill);
 }
 template <class T> FOVEA_INLINE void store(T* p, std::int64_t n, F16 x) { n == 16 ? x.store(p) : x.store_first(p, n); }
+
+/// Arrays of this size on leave no room for themselves in a last-level cache: whoever reads them next reads memory, so they are
+/// written past the caches, which saves a third of a map's traffic.
+constexpr std::int64_t kStreamedBytes = std::int64_t{32} << 20;
+/// Whether y (n elements, of rows whose length is `row`) is written so. bfloat16 never is: half a line a vector gains nothing.
+template <class T> FOVEA_INLINE bool streams(const T* y, std::int64_t n, std::int64_t row = 16) {
+  return std::is_same_v<T, float> && n * std::int64_t(sizeof(T)) >= kStreamedBytes && row % 16 == 0 &&
+         reinterpret_cast<std::uintptr_t>(y) % 64 == 0;
+}
+template <class T> FOVEA_INLINE void store(T* p, std::int64_t n, F16 x, bool streamed) {
+  if constexpr (std::is_same_v<T, float>)
+    if (streamed && n == 16) return x.stream(p);
+  store(p, n, x);
+}
+/// At the end of a task that streamed: before others are told that it is done.
+FOVEA_INLINE void stream_fence(bool streamed) {
+  if (streamed) _mm_sfence();
+}
 
 /// f(i, 16) for i = 0, 16, 32, ... and f(i, what is left) at the end. f has to be FOVEA_LANES_INLINE.
 template <class F> FOVEA_INLINE void for_lanes(std::int64_t n, const F& f) {
@@ -44,25 +64,29 @@ template <class F> FOVEA_INLINE void parallel_ranges(std::int64_t n, std::int64_
 
 /// y[i] = f.value(x[i]...) for i < n, or += with accumulate. y may be any of the inputs.
 template <class F, class T, class... X> FOVEA_INLINE void map(std::int64_t n, F f, T* y, bool accumulate, const X*... x) {
+  const bool streamed = streams(y, n) && !accumulate && (... && (static_cast<const void*>(y) != x));
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
     for_lanes(count, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
       i += first;
       F16 value = f.value(load(x + i, lanes)...);
       if (accumulate) value = load(y + i, lanes) + value;
-      store(y + i, lanes, value);
+      store(y + i, lanes, value, streamed);
     });
+    stream_fence(streamed);
   });
 }
 
 /// dx[i] = f.gradient(x_or_y[i], dy[i]), or += with accumulate. dx may be dy.
 template <class F, class T> FOVEA_INLINE void map_gradient(std::int64_t n, F f, T* dx, bool accumulate, const T* x_or_y, const T* dy) {
+  const bool streamed = streams(dx, n) && !accumulate && dx != x_or_y && dx != dy;
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
     for_lanes(count, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
       i += first;
       F16 value = f.gradient(load(x_or_y + i, lanes), load(dy + i, lanes));
       if (accumulate) value = load(dx + i, lanes) + value;
-      store(dx + i, lanes, value);
+      store(dx + i, lanes, value, streamed);
     });
+    stream_fence(streamed);
   });
 }
 

@@ -9,10 +9,11 @@ namespace {
 
 constexpr float kMinusInf = -__builtin_inff();
 
-/// f(row) for every row, on the pool, in tasks of about `grain` elements.
-template <class F> FOVEA_INLINE void parallel_rows(RowShape s, std::int64_t grain, const F& f) {
+/// f(row) for every row, on the pool, in tasks of about `grain` elements; `streamed` says that f streams its output.
+template <class F> FOVEA_INLINE void parallel_rows(RowShape s, std::int64_t grain, const F& f, bool streamed = false) {
   parallel_ranges(s.rows, max(1, grain / max(1, s.cols)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t r = first; r < first + count; ++r) f(r);
+    stream_fence(streamed);
   });
 }
 

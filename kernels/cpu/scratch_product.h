@@ -60,10 +60,12 @@ void scratch_columns(std::int64_t m, std::int64_t k, const float* a, std::int64_
   if (i < m) scratch_tile<1, NV, Transposed>(a + i * a_row, lda, b, ldb, k, c + i * ldc, ldc, add);
 }
 
-/// c (m, n) = A (m, k) * b (k, n), or +=. Columns of b and c up to the next multiple of 16 exist, and are read and written.
+/// c (m, n) = A (m, k) * b (k, n), or +=. Columns of b and c up to the next multiple of 16 exist, and are read and written: whoever goes
+/// over c in 16 lanes finds numbers there.
 template <bool Transposed>
 void scratch_product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
                      float* c, std::int64_t ldc, bool add) {
+  n = round_up(n, 16);
   std::int64_t j = 0;
   for (; j + kWidth < n; j += kNr) scratch_columns<2, Transposed>(m, k, a, lda, b + j, ldb, c + j, ldc, add);
   if (j < n) scratch_columns<1, Transposed>(m, k, a, lda, b + j, ldb, c + j, ldc, add);

@@ -128,13 +128,6 @@ struct F16 {
   }
   /// The first n < 16 elements; the other lanes are `fill`. Reads nothing past p[n - 1].
   template <class T> FOVEA_INLINE static F16 load_first(const T* p, std::int64_t n, float fill = 0.f) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == sizeof(float)) {   // float: one masked load
-      F16 r(fill);
-      r.v[0] = (Native)_mm512_mask_loadu_ps((__m512)r.v[0], __mmask16((1u << n) - 1), p);
-      return r;
-    }
-#endif
     float lanes[16];
     for (int i = 0; i < 16; ++i) lanes[i] = i < n ? float(p[i]) : fill;
     return load(lanes);
@@ -165,11 +158,21 @@ struct F16 {
   template <class T> FOVEA_INLINE void store(T* p) const {
     for (int i = 0; i < kParts; ++i) FOVEA_ISA::store(p + i * kWidth, v[i]);
   }
+  /// Past the caches, to memory that nobody reads soon: a plain store reads the line first that it overwrites. p: aligned to 64 bytes.
+  /// Visible to other threads after a fence (stream_fence).
+  FOVEA_INLINE void stream(float* p) const {
+    for (int i = 0; i < kParts; ++i) {
+#if defined(__AVX512F__)
+      _mm512_stream_ps(p + i * kWidth, (__m512)v[i]);
+#elif defined(__AVX2__)
+      _mm256_stream_ps(p + i * kWidth, (__m256)v[i]);
+#else
+      _mm_stream_ps(p + i * kWidth, (__m128)v[i]);
+#endif
+    }
+  }
   /// Writes nothing past p[n - 1].
   template <class T> FOVEA_INLINE void store_first(T* p, std::int64_t n) const {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == sizeof(float)) return _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v[0]);
-#endif
     T lanes[16];
     store(lanes);
     for (int i = 0; i < 16; ++i)

@@ -1,5 +1,6 @@
 // test_activation.cpp: every activation as an op, against PyTorch, and behind a convolution and a norm.
 #include "autograd/activation.h"
+#include "autograd/arithmetic.h"
 
 #include "autograd/dot.h"
 #include "autograd/norm.h"

@@ -1,4 +1,5 @@
 // test_dropout.cpp: dropout and stochastic depth as ops: gradients, masks from keys, one key a call.
+#include "autograd/arithmetic.h"
 #include "autograd/dropout.h"
 
 #include "autograd/dot.h"

@@ -1,5 +1,7 @@
 // test_recompute.cpp: a segment that runs twice: the same gradients, bit for bit, from less memory.
+#include "autograd/arithmetic.h"
 #include "autograd/recompute.h"
+#include "autograd/reductions.h"
 
 #include <gtest/gtest.h>
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "autograd/reductions.h"
 #include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"

@@ -5,6 +5,7 @@
 
 #include "autograd/dot.h"
 #include "autograd/recompute.h"
+#include "autograd/reductions.h"
 #include "nn/activation.h"
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"

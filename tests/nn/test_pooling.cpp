@@ -1,4 +1,5 @@
 // Layers that resize an image: shapes, options, printed form, no parameters.
+#include "autograd/reductions.h"
 #include "nn/pooling.h"
 
 #include <gtest/gtest.h>

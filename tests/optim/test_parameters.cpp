@@ -1,6 +1,7 @@
 // Groups: who gets which setting, how the arena sorts, and that state keeps the order in which parameters were given.
 #include "optim/parameters.h"
 
+#include "autograd/reductions.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "problem.h"

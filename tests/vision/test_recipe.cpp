@@ -46,7 +46,7 @@ TEST(Recipe, WrittenAndReadBackIsTheSameBitForBit) {
 
 TEST(Recipe, UnknownKeyNamesLineAndNearest) {
   EXPECT_EQ(refusal("lr = 0.1\n\nepoch = 3\n"), "mnist.toml:3: unknown key 'epoch' (did you mean epochs?)");
-  EXPECT_EQ(refusal("[optimizer]\nlr = 0.1\n").substr(0, 38), "mnist.toml:1: unknown key 'optimizer'");
+  EXPECT_EQ(refusal("[training]\nlr = 0.1\n").substr(0, 37), "mnist.toml:1: unknown key 'training'");
 }
 
 TEST(Recipe, BadValuesNameLineRangeAndValue) {

@@ -140,6 +140,28 @@ TEST_F(TrainerTest, InterruptedAndResumedEndsWithTheSameBytes) {
   }
 }
 
+/// Every optimiser learns, with clipping and undecayed vectors, and is put back bit for bit.
+TEST_F(TrainerTest, EveryOptimizerLearnsAndResumes) {
+  for (const auto& [name, lr] : {std::pair{"adam", 0.01}, {"adamw", 0.01}, {"rmsprop", 0.003}, {"lars", 5.}, {"lamb", 0.02}}) {
+    SCOPED_TRACE(name);
+    Recipe r = recipe();
+    r.optimizer = name;
+    r.lr = lr;
+    r.decay_vectors = false;
+    r.clip_norm = 1;
+    const RunFolder whole = train(std::string("whole_") + name, r), run = RunFolder::create(root_ / name);
+    EXPECT_LT(metrics(whole)[2].at("train_loss"), metrics(whole)[0].at("train_loss"));
+    int steps = 0;
+    ASSERT_TRUE(Trainer(r, data(), run, {.stop = [&] { return ++steps == 8; }}).run().interrupted);
+    EXPECT_FALSE(Trainer(r, data(), run, {.resume = true}).run().interrupted);
+    EXPECT_EQ(bytes(run.last()), bytes(whole.last()));
+    r.clip_norm = 0.1;   // each setting changes the result
+    EXPECT_NE(bytes(train(std::string("clipped_") + name, r).last()), bytes(whole.last()));
+    r.clip_norm = 1, r.decay_vectors = true;
+    EXPECT_NE(bytes(train(std::string("decayed_") + name, r).last()), bytes(whole.last()));
+  }
+}
+
 TEST_F(TrainerTest, ResumesAfterAKillBetweenTwoFiles) {
   const RunFolder whole = train("whole"), run = RunFolder::create(root_ / "killed");
   int steps = 0;

@@ -33,12 +33,15 @@ const std::vector<RecipeField>& recipe_fields() {
        {"mnist", kFolder}},
       {"epochs", "passes over the training images", &R::epochs, 1, 10000},
       {"batch", "images in one step", &R::batch, 1, 65536},
+      {"optimizer", "who turns gradients into steps", &R::optimizer, 0, 0, {"sgd", "adam", "adamw", "rmsprop", "lars", "lamb"}},
       {"schedule", "how the learning rate moves from step to step", &R::schedule, 0, 0, {"one_cycle", "cosine"}},
       {"lr", "the highest learning rate", &R::lr, 1e-6, 100},
       {"warmup", "share of all steps in which the learning rate rises", &R::warmup, 0, 0.9},
-      {"momentum", "of SGD", &R::momentum, 0, 0.9999},
-      {"nesterov", "look ahead along the momentum, if there is any", &R::nesterov},
-      {"weight_decay", "coupled L2 penalty on every parameter", &R::weight_decay, 0, 1},
+      {"momentum", "of sgd, rmsprop and lars", &R::momentum, 0, 0.9999},
+      {"nesterov", "sgd and lars look ahead along the momentum, if there is any", &R::nesterov},
+      {"weight_decay", "pull of weights towards 0: an L2 penalty, for adamw and lamb decoupled from the gradient", &R::weight_decay, 0, 1},
+      {"decay_vectors", "weight decay also on biases, norms, tokens and tables", &R::decay_vectors},
+      {"clip_norm", "longest gradient of all parameters as one vector; unset: any", &R::clip_norm, 1e-6, 1e6},
       {"label_smoothing", "share of the target that goes to all classes alike", &R::label_smoothing, 0, 0.99},
       {"image_size", "the network's input, square; unset: as the images are, or 224 where they differ in size", &R::image_size, 8, 4096},
       {"resize_size", "images' shorter side before the middle is cut out for evaluation; unset: image_size * 256 / 224", &R::resize_size, 8,
@@ -210,8 +213,8 @@ std::string to_toml(const Recipe& r, bool machine) {
       std::ostringstream quoted;
       quoted << toml::value<std::string>(value);
       value = quoted.str();
-    } else if (std::holds_alternative<std::int64_t Recipe::*>(f.member)) {
-      if (value == "0" && f.low > 0) continue;   // not set
+    } else if (value == "0" && f.low > 0) {
+      continue;   // not set
     }
     out += fmt::format("{:<36} # {}\n", fmt::format("{} = {}", f.key, value), f.help);
   }

@@ -27,12 +27,15 @@ struct Recipe {
   std::string data = "mnist";
   std::int64_t epochs = 12;
   std::int64_t batch = 128;
+  std::string optimizer = "sgd";
   std::string schedule = "one_cycle";
   double lr = 0.2;        // the schedule's highest
   double warmup = 0.25;   // of all steps
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 5e-4;
+  bool decay_vectors = true;   // biases, norms, tokens and tables, too
+  double clip_norm = 0;        // 0: not clipped
   double label_smoothing = 0.1;
   std::int64_t image_size = 0;     // of the network's input, square; 0: as the pictures are, or 224 where they differ
   std::int64_t resize_size = 0;    // 0: image_size * 256 / 224

@@ -6,6 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/loss.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+#include "optim/lamb.h"
+#include "optim/lars.h"
+#include "optim/rmsprop.h"
+#include "optim/sgd.h"
 #include "vision/data/loader.h"
 #include "vision/models/models.h"
 
@@ -24,6 +30,22 @@ optim::Schedule make_schedule(const Recipe& r, std::int64_t steps) {
   if (r.schedule == "one_cycle") return optim::one_cycle({.max_lr = r.lr, .steps = steps, .pct_start = r.warmup});
   const std::int64_t rising = std::llround(r.warmup * static_cast<double>(steps));
   return optim::warmup(optim::cosine({.lr = r.lr, .steps = std::max<std::int64_t>(steps - rising, 1)}), rising, 0.04);
+}
+
+std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& network) {
+  optim::Parameters p(network.parameters());
+  if (!r.decay_vectors) p.weight_decay(0, optim::undecayed);
+  const bool nesterov = r.nesterov && r.momentum > 0;
+  if (r.optimizer == "adam") return std::make_unique<optim::Adam>(p, optim::AdamOptions{.lr = r.lr, .weight_decay = r.weight_decay});
+  if (r.optimizer == "adamw") return std::make_unique<optim::AdamW>(p, optim::AdamWOptions{.lr = r.lr, .weight_decay = r.weight_decay});
+  if (r.optimizer == "lamb") return std::make_unique<optim::LAMB>(p, optim::LAMBOptions{.lr = r.lr, .weight_decay = r.weight_decay});
+  if (r.optimizer == "rmsprop")
+    return std::make_unique<optim::RMSprop>(p, optim::RMSpropOptions{.lr = r.lr, .weight_decay = r.weight_decay, .momentum = r.momentum});
+  if (r.optimizer == "lars")
+    return std::make_unique<optim::LARS>(
+        p, optim::LARSOptions{.lr = r.lr, .momentum = r.momentum, .weight_decay = r.weight_decay, .nesterov = nesterov});
+  return std::make_unique<optim::SGD>(
+      p, optim::SGDOptions{.lr = r.lr, .momentum = r.momentum, .weight_decay = r.weight_decay, .nesterov = nesterov});
 }
 
 std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
@@ -86,12 +108,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));
   network_->to(DType::f32, device_);
-  std::vector<Variable> parameters;
-  for (auto& [name, p] : network_->parameters()) parameters.push_back(p->value);
-  optimizer_.emplace(parameters, optim::SGDOptions{.lr = recipe.lr,
-                                                   .momentum = recipe.momentum,
-                                                   .weight_decay = recipe.weight_decay,
-                                                   .nesterov = recipe.nesterov && recipe.momentum > 0});
+  optimizer_ = make_optimizer(recipe, *network_);
   steps_ = data_.train.size() / recipe.batch;   // a last batch that is not full is left out; the next epoch's order is another
   schedule_ = make_schedule(recipe, recipe.epochs * steps_);
 }
@@ -137,6 +154,7 @@ bool Trainer::train_epoch() {
                                std::isnan(loss.item()) ? "not a number" : "infinite",
                                ": training diverged; try a lower learning rate (--lr ", recipe_.lr / 4, ")"));
     loss.backward();
+    if (recipe_.clip_norm > 0) optim::clip_norm(optimizer_->arena(), recipe_.clip_norm);
     optimizer_->step();
 
     ++state_.step;

@@ -17,8 +17,8 @@
 #include <memory>
 #include <optional>
 
+#include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "optim/sgd.h"
 #include "vision/data/pictures.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
@@ -75,7 +75,7 @@ class Trainer {
   AugmentOptions augment_;
   ModelCard card_;
   std::unique_ptr<nn::Module> network_;
-  std::optional<optim::SGD> optimizer_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   optim::Schedule schedule_;
   std::int64_t steps_;   // in an epoch
   TrainingState state_;

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""PyTorch's time for the cases of `fovea_bench elementwise|norm|attention --peer python3`: one JSON line a case.
+
+    python3 bench/peers/ops_torch.py elementwise --threads 2
+
+PyTorch at its best: channels_last images; results written into memory that is there already where the operator has such a form (aten's
+*.out and *.grad_input overloads, in-place optimisers), else memory that the C library keeps mapped (the bench sets MALLOC_MMAP_MAX_=0 and
+MALLOC_TRIM_THRESHOLD_). Eager, and torch.compile of the same function. Names and shapes are those of bench_memory.cpp and bench_attention.cpp.
+"""
+import argparse
+import json
+import statistics
+import time
+
+import torch
+from torch.nn import functional as F
+
+aten = torch.ops.aten
+N = 1 << 24  # floats: 64 MiB an array
+ROWS, COLS = 1 << 15, 512
+IMAGES, SIZE, CHANNELS = 32, 64, 128
+
+
+def images(size=SIZE):
+    """(N, C, H, W) in the memory order N, H, W, C."""
+    return torch.randn(IMAGES, CHANNELS, size, size).to(memory_format=torch.channels_last)
+
+
+# Each case: (f, arguments) for eager, and optionally another (f, arguments) for torch.compile: the plain form of the same thing.
+def map_case(out_form, plain, x):
+    y = torch.empty_like(x)
+    return (lambda x: out_form(x, y)), (x,), plain, (x,)
+
+
+def gradient_case(op, x, *more):
+    dy, dx = torch.randn_like(x), torch.empty_like(x)
+    return (lambda dy, x: op.grad_input(dy, x, *more, grad_input=dx)), (dy, x), (lambda dy, x: op(dy, x, *more)), (dy, x)
+
+
+def add_case():
+    a, b, y = torch.randn(N), torch.randn(N), torch.empty(N)
+    return (lambda a, b: torch.add(a, b, out=y)), (a, b), (lambda a, b: a + b), (a, b)
+
+
+def plain_case(f, *arguments):
+    return f, arguments, f, arguments
+
+
+def optimiser_case(make):
+    w = torch.nn.Parameter(torch.randn(N))
+    w.grad = torch.randn(N)
+    optimiser = make([w])
+    optimiser.step()
+    return optimiser.step, (), None, ()
+
+
+def batch_norm_forward():
+    x, w, b, m, v = images(), *(torch.rand(CHANNELS) + 0.5 for _ in range(4))
+    return plain_case(lambda x: F.batch_norm(x, m, v, w, b, training=True), x)
+
+
+def batch_norm_backward():
+    x, dy, w = images(), images(), torch.rand(CHANNELS) + 0.5
+    m = v = torch.rand(CHANNELS)
+    _, mean, inv_std = aten.native_batch_norm(x, w, w, m, v, True, 0.1, 1e-5)
+    return plain_case(lambda dy, x: aten.native_batch_norm_backward(dy, x, w, m, v, mean, inv_std, True, 1e-5, [True] * 3), dy, x)
+
+
+def layer_norm_forward():
+    x, w, b = torch.randn(ROWS, COLS), torch.rand(COLS), torch.rand(COLS)
+    return plain_case(lambda x: F.layer_norm(x, (COLS,), w, b), x)
+
+
+def layer_norm_backward():
+    x, dy, w, b = torch.randn(ROWS, COLS), torch.randn(ROWS, COLS), torch.rand(COLS), torch.rand(COLS)
+    _, mean, inv_std = aten.native_layer_norm(x, (COLS,), w, b, 1e-5)
+    return plain_case(lambda dy, x: aten.native_layer_norm_backward(dy, x, (COLS,), mean, inv_std, w, b, [True] * 3), dy, x)
+
+
+def softmax_backward(op):
+    y, dy = torch.randn(ROWS, COLS).softmax(1), torch.randn(ROWS, COLS)
+    return plain_case(lambda dy, y: op(dy, y, 1, torch.float32), dy, y)
+
+
+def cross_entropy_forward():
+    x, labels = torch.randn(ROWS, COLS), torch.randint(COLS, (ROWS,))
+    return plain_case(lambda x: F.cross_entropy(x, labels, reduction="none"), x)
+
+
+def cross_entropy_backward():
+    """The gradient alone cannot be called by itself: forward and backward, less the forward of the case above."""
+    x, labels = torch.randn(ROWS, COLS, requires_grad=True), torch.randint(COLS, (ROWS,))
+
+    def step():
+        x.grad = None
+        F.cross_entropy(x, labels).backward()
+    return step, (), None, ()
+
+
+def pool_backward(pool, x):
+    x.requires_grad_()
+    y = pool(x)
+    dy = torch.randn_like(y)
+
+    def step():
+        torch.autograd.grad(y, x, dy, retain_graph=True)
+    return step, (), None, ()
+
+
+def ema_case():
+    average, w = torch.randn(N), torch.randn(N)
+    return (lambda a, w: a.lerp_(w, 0.01)), (average, w), (lambda a, w: a.lerp_(w, 0.01)), (average, w)
+
+
+flat = lambda: torch.randn(N)
+ELEMENTWISE = {
+    "relu": lambda: map_case(lambda x, y: torch.clamp_min(x, 0, out=y), F.relu, flat()),
+    "relu gradient": lambda: gradient_case(aten.threshold_backward, flat(), 0),
+    "silu": lambda: map_case(lambda x, y: aten.silu.out(x, out=y), F.silu, flat()),
+    "silu gradient": lambda: gradient_case(aten.silu_backward, flat()),
+    "gelu": lambda: map_case(lambda x, y: aten.gelu.out(x, out=y), F.gelu, flat()),
+    "gelu gradient": lambda: gradient_case(aten.gelu_backward, flat()),
+    "gelu tanh": lambda: map_case(lambda x, y: aten.gelu.out(x, approximate="tanh", out=y), lambda x: F.gelu(x, approximate="tanh"), flat()),
+    "sigmoid": lambda: map_case(lambda x, y: torch.sigmoid(x, out=y), torch.sigmoid, flat()),
+    "tanh": lambda: map_case(lambda x, y: torch.tanh(x, out=y), torch.tanh, flat()),
+    "hard_swish": lambda: map_case(lambda x, y: aten.hardswish.out(x, out=y), F.hardswish, flat()),
+    "add": lambda: add_case(),
+    "dropout": lambda: plain_case(lambda x: F.dropout(x, 0.2), flat()),
+    "scale_channels": lambda: plain_case(lambda x, s: x * s, images(), torch.rand(IMAGES, CHANNELS, 1, 1)),
+    "permute (B,T,H,D) -> (B,H,T,D)": lambda: map_case(lambda x, y: y.view(32, 8, 1024, 64).copy_(x.permute(0, 2, 1, 3)),
+                                                       lambda x: x.permute(0, 2, 1, 3).contiguous(), torch.randn(32, 1024, 8, 64)),
+    "NHWC -> NCHW": lambda: map_case(lambda x, y: y.view(IMAGES, CHANNELS, SIZE, SIZE).copy_(x.permute(0, 3, 1, 2)),
+                                     lambda x: x.permute(0, 3, 1, 2).contiguous(), torch.randn(IMAGES, SIZE, SIZE, CHANNELS)),
+    "sgd step (momentum)": lambda: optimiser_case(lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True)),
+    "adamw step": lambda: optimiser_case(lambda p: torch.optim.AdamW(p, lr=1e-3, fused=True)),
+    "ema": ema_case,
+}
+NORM = {
+    "batch_norm": batch_norm_forward,
+    "batch_norm gradient": batch_norm_backward,
+    "layer_norm": layer_norm_forward,
+    "layer_norm gradient": layer_norm_backward,
+    "local_response_norm": lambda: plain_case(lambda x: F.local_response_norm(x, 5), images()),
+    "softmax": lambda: map_case(lambda x, y: aten._softmax.out(x, 1, False, out=y), lambda x: x.softmax(1), torch.randn(ROWS, COLS)),
+    "softmax gradient": lambda: softmax_backward(aten._softmax_backward_data),
+    "log_softmax": lambda: map_case(lambda x, y: aten._log_softmax.out(x, 1, False, out=y), lambda x: x.log_softmax(1), torch.randn(ROWS, COLS)),
+    "log_softmax gradient": lambda: softmax_backward(aten._log_softmax_backward_data),
+    "cross_entropy": cross_entropy_forward,
+    "cross_entropy and gradient": cross_entropy_backward,
+    "max_pool2d 3x3/2": lambda: plain_case(lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), images()),
+    "max_pool2d 3x3/2 gradient": lambda: pool_backward(lambda x: F.max_pool2d(x, 3, 2, 1), images()),
+    "avg_pool2d 2x2/2": lambda: plain_case(lambda x: F.avg_pool2d(x, 2), images()),
+    "avg_pool2d 2x2/2 gradient": lambda: pool_backward(lambda x: F.avg_pool2d(x, 2), images()),
+    "global_avg_pool": lambda: plain_case(lambda x: x.mean((2, 3)), images()),
+    "global_avg_pool gradient": lambda: pool_backward(lambda x: F.adaptive_avg_pool2d(x, 1), images()),
+    "bilinear resize 2x": lambda: plain_case(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), images(SIZE // 2)),
+}
+
+
+def attention_case(batch, heads, tokens, size, gradient):
+    """As a transformer has it: q, k, v are views into one projection (B, T, 3, heads, d)."""
+    qkv = torch.randn(batch, tokens, 3, heads, size, requires_grad=gradient)
+    dy = torch.randn(batch, tokens, heads * size)
+
+    def run(qkv):
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, heads * size)
+    if not gradient:
+        return plain_case(run, qkv)
+
+    def step(f):
+        qkv.grad = None
+        f(qkv).backward(dy)
+    return (lambda: step(run)), (), (lambda: step(compiled(run))), ()
+
+
+_compiled = {}
+
+
+def compiled(f):
+    return _compiled.setdefault(f, torch.compile(f))
+
+
+def window_case(batch, size, heads, shift, gradient):
+    from torchvision.models.swin_transformer import ShiftedWindowAttention
+    channels = heads * 32
+    layer = ShiftedWindowAttention(channels, [7, 7], [shift, shift], heads)
+    x = torch.randn(batch, size, size, channels, requires_grad=gradient)
+    dy = torch.randn(batch, size, size, channels)
+    if not gradient:
+        return plain_case(lambda x: layer(x), x)
+
+    def step(f):
+        x.grad = None
+        layer.zero_grad()
+        f(x).backward(dy)
+    run = lambda x: layer(x)
+    return (lambda: step(run)), (), (lambda: step(compiled(run))), ()
+
+
+ATTENTION = {}
+for b, h, t, d in ((8, 12, 197, 64), (8, 3, 197, 64), (2, 12, 577, 64)):
+    for gradient in (False, True):
+        ATTENTION[f"attention {b}x{h}x{t}x{d}" + (" with gradient" if gradient else "")] = (
+            lambda b=b, h=h, t=t, d=d, g=gradient: attention_case(b, h, t, d, g))
+for b, s, h, shift in ((8, 56, 3, 0), (8, 56, 3, 3), (8, 14, 12, 3)):
+    for gradient in (False, True):
+        ATTENTION[f"window layer {b}x{s}x{s}x{h * 32} shift {shift}" + (" with gradient" if gradient else "")] = (
+            lambda b=b, s=s, h=h, shift=shift, g=gradient: window_case(b, s, h, shift, g))
+
+
+def median_ms(f, arguments, repeats):
+    f(*arguments)
+    f(*arguments)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        f(*arguments)
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("group", choices=["elementwise", "norm", "attention"])
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--repeats", type=int, default=9)
+    o = p.parse_args()
+    torch.set_num_threads(o.threads)
+    torch.manual_seed(0)
+    for name, make in {"elementwise": ELEMENTWISE, "norm": NORM, "attention": ATTENTION}[o.group].items():
+        f, arguments, plain, plain_arguments = make()
+        needs_gradient = "with gradient" in name or name == "cross_entropy and gradient" or "pool" in name and "gradient" in name
+        with torch.set_grad_enabled(needs_gradient):
+            line = {"name": name, "torch": torch.__version__, "eager_ms": median_ms(f, arguments, o.repeats)}
+            if plain is not None:
+                line["compiled_ms"] = median_ms(plain if needs_gradient else torch.compile(plain), plain_arguments, o.repeats)
+        print(json.dumps(line), flush=True)
+        torch._dynamo.reset()
+        _compiled.clear()
+
+
+if __name__ == "__main__":
+    main()
