@@ -76,7 +76,8 @@ TEST_P(ModelLogits, EqualPyTorchs) {
     worst = std::max(worst, std::abs(y[i] - expected[i]));
     largest = std::max(largest, std::abs(expected[i]));
   }
-  // Rounding the weights of B5 to float32 alone moves these logits by 2e-4 (in double, on Reference); a wrong epsilon moves them by more.
+  // efficientnet_b5 is 8e-3 off on Cpu and 2.5e-4 on Reference in double with float32 weights: why so much is not known, so for it
+  // this is a test of the wiring only.
   // Layer norms amplify less than batch norms with arbitrary statistics; the tanh form of GELU moves ConvNeXt's logits by 8e-5.
   const bool layer_norms = key.starts_with("vit") || key.starts_with("deit") || key.starts_with("convnext");
   EXPECT_LE(worst / largest, key.starts_with("efficientnet_b5") ? 2e-2 : layer_norms ? 2e-5 : 1e-4) << key;
