@@ -35,10 +35,19 @@ constexpr std::int64_t kImages = 32, kSize = 64, kChannels = 128;
 constexpr ChannelShape kPixels{.rows = kImages * kSize * kSize, .channels = kChannels};
 constexpr double kArray = 4. * kElements;   // bytes
 
+/// Numbers between -1 and 1 that begin at a cache line, as tensors do.
+class Array {
+ public:
+  Array(std::int64_t n, std::uint64_t seed) : memory_(random_floats(n + 16, seed)) {}
+  float* data() { return memory_.data() + (64 - reinterpret_cast<std::uintptr_t>(memory_.data()) % 64) % 64 / sizeof(float); }
+
+ private:
+  std::vector<float> memory_;
+};
+
 /// What the cases work on: x and dy are read, a, b and c written; all hold numbers between -1 and 1, `positive` between 1/2 and 1.
 struct Arrays {
-  std::vector<float> x = random_floats(kElements, 1), dy = random_floats(kElements, 2), a = random_floats(kElements, 3),
-                     b = random_floats(kElements, 4), c = random_floats(kElements, 5);
+  Array x{kElements, 1}, dy{kElements, 2}, a{kElements, 3}, b{kElements, 4}, c{kElements, 5};
   std::vector<float> scale = random_floats(1 << 16, 6), shift = random_floats(1 << 16, 7), mean = random_floats(1 << 16, 8),
                      positive = random_floats(1 << 17, 9), partial = random_floats(1 << 17, 10), kept = random_floats(1 << 17, 11);
   std::vector<std::int64_t> labels = std::vector<std::int64_t>(static_cast<std::size_t>(kRows.rows), 3);
