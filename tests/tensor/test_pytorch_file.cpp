@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tensor/pickle.h"
@@ -21,7 +22,9 @@ class PyTorchFileTest : public testing::TestWithParam<const char*> {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   static fs::path write(const std::string& bytes) {
-    const fs::path path = fs::path(testing::TempDir()) / (std::string("fovea_damaged_") + GetParam());
+    std::string test = testing::UnitTest::GetInstance()->current_test_info()->name();   // tests run side by side
+    std::replace(test.begin(), test.end(), '/', '_');
+    const fs::path path = fs::path(testing::TempDir()) / ("fovea_" + test + ".pth");
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
