@@ -162,6 +162,22 @@ TEST_F(TrainerTest, EveryOptimizerLearnsAndResumes) {
   }
 }
 
+/// DeiT is judged by the mean of two heads, so both have to learn: they start as zeros.
+TEST_F(TrainerTest, HeadsOnTheSideLearnToo) {
+  Recipe r = recipe();
+  r.model = "deit_tiny_distilled_p16";
+  r.image_size = 16;   // 4x4 patches
+  r.epochs = 1;
+  r.train_limit = 32;
+  const LoadedModel trained = load_model(train("deit", r).best());
+  for (const auto& [name, p] : trained.network->parameters())
+    if (name == "heads.head.weight" || name == "heads.head_dist.weight") {
+      double largest = 0;
+      for (const double w : p->value.value().to_vector<double>()) largest = std::max(largest, std::abs(w));
+      EXPECT_GT(largest, 1e-4) << name;
+    }
+}
+
 TEST_F(TrainerTest, ResumesAfterAKillBetweenTwoFiles) {
   const RunFolder whole = train("whole"), run = RunFolder::create(root_ / "killed");
   int steps = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "nn/init.h"
 #include "nn/state.h"
 #include "tensor/safetensors.h"
 
@@ -135,6 +136,7 @@ LoadedModel load_model(const std::filesystem::path& path, Device device) {
   Opened o = open(path);
   LoadedModel m{.card = o.card, .network = nullptr};
   try {
+    const nn::NoInit no_init;   // every weight comes from the file
     m.network = build(m.card.model, model_options(m.card));
     m.network->to(DType::f32, device);
   } catch (const Error& e) {

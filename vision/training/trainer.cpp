@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "autograd/arithmetic.h"
 #include "autograd/loss.h"
 #include "optim/adamw.h"
 #include "optim/clip.h"
@@ -153,7 +154,11 @@ bool Trainer::train_epoch() {
       throw Error(detail::join("epoch ", state_.epoch + 1, ", step ", state_.step + 1, ": the loss is ",
                                std::isnan(loss.item()) ? "not a number" : "infinite",
                                ": training diverged; try a lower learning rate (--lr ", recipe_.lr / 4, ")"));
-    loss.backward();
+    // Heads on the side (GoogLeNet's, DeiT's distillation token) learn from the same labels; what is reported is the main loss.
+    Variable total = loss;
+    for (const auto& side : network_->take_auxiliary())
+      total = total + side.weight * cross_entropy(side.logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
+    total.backward();
     if (recipe_.clip_norm > 0) optim::clip_norm(optimizer_->arena(), recipe_.clip_norm);
     optimizer_->step();
 

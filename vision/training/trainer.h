@@ -74,7 +74,7 @@ class Trainer {
   InputOptions input_;
   AugmentOptions augment_;
   ModelCard card_;
-  std::unique_ptr<nn::Module> network_;
+  std::unique_ptr<Classifier> network_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   optim::Schedule schedule_;
   std::int64_t steps_;   // in an epoch
