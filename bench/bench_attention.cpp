@@ -126,24 +126,18 @@ void bench_attention(const Settings& s) {
   for (const auto& make : cases) {
     const Case c = make();
     const double seconds = median_seconds({{c.name, c.run}}, s.repeats)[0];
-    const auto it = peer.find(c.name);
     if (s.json) {
-      nlohmann::json line{{"bench", "attention"},
-                          {"what", c.name},
-                          {"ms", seconds * 1e3},
-                          {"gflops", c.operations / seconds / 1e9},
-                          {"percent_of_peak", 100 * c.operations / seconds / peak}};
-      if (it != peer.end()) line["peer"] = it->second;
-      fmt::print("{}\n", line.dump());
+      print_json({{"bench", "attention"},
+                  {"what", c.name},
+                  {"ms", seconds * 1e3},
+                  {"gflops", c.operations / seconds / 1e9},
+                  {"percent_of_peak", 100 * c.operations / seconds / peak}},
+                 peer, c.name);
       continue;
     }
-    const auto times = [&](const char* key) {
-      if (it == peer.end() || !it->second.contains(key)) return std::string("-");
-      const double ms = it->second[key].get<double>();
-      return fmt::format("{:.1f} ({:.1f}x)", ms, ms / (seconds * 1e3));
-    };
     fmt::print("{:<46}{:>9.2f}{:>9.0f}{:>7.0f}%{:>16}{:>16}\n", c.name, seconds * 1e3, c.operations / seconds / 1e9,
-               100 * c.operations / seconds / peak, times("eager_ms"), times("compiled_ms"));
+               100 * c.operations / seconds / peak, peer_time(peer, c.name, "eager_ms", seconds),
+               peer_time(peer, c.name, "compiled_ms", seconds));
     std::fflush(stdout);
   }
 }

@@ -213,24 +213,18 @@ void bench_memory(const Settings& s, const std::string& group) {
   }
   for (const Case& c : cases) {
     const double seconds = median_seconds({{c.name, c.run}}, s.repeats)[0];
-    const auto it = peer.find(c.name);
     if (s.json) {
-      nlohmann::json line{{"bench", group},
-                          {"what", c.name},
-                          {"ms", seconds * 1e3},
-                          {"gb_per_s", c.bytes / seconds / 1e9},
-                          {"percent_of_copy", 100 * c.bytes / seconds / best}};
-      if (it != peer.end()) line["peer"] = it->second;
-      fmt::print("{}\n", line.dump());
+      print_json({{"bench", group},
+                  {"what", c.name},
+                  {"ms", seconds * 1e3},
+                  {"gb_per_s", c.bytes / seconds / 1e9},
+                  {"percent_of_copy", 100 * c.bytes / seconds / best}},
+                 peer, c.name);
       continue;
     }
-    const auto times = [&](const char* key) {
-      if (it == peer.end() || !it->second.contains(key)) return std::string("-");
-      const double ms = it->second[key].get<double>();
-      return fmt::format("{:.1f} ({:.1f}x)", ms, ms / (seconds * 1e3));
-    };
     fmt::print("{:<34}{:>9.2f}{:>8.1f}{:>7.0f}%{:>14}{:>16}\n", c.name, seconds * 1e3, c.bytes / seconds / 1e9,
-               100 * c.bytes / seconds / best, times("eager_ms"), times("compiled_ms"));
+               100 * c.bytes / seconds / best, peer_time(peer, c.name, "eager_ms", seconds),
+               peer_time(peer, c.name, "compiled_ms", seconds));
     std::fflush(stdout);
   }
 }

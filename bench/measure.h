@@ -60,6 +60,11 @@ void verify(const std::string& what, const std::vector<float>& y, const std::vec
 /// PyTorch's times in milliseconds for the cases of a group, by name: {"eager_ms": .., "compiled_ms": ..}; nothing without s.peer.
 std::map<std::string, nlohmann::json> run_peer(const Settings& s, const std::string& group);
 
+/// "5.2 (1.3x)": the peer's time in milliseconds and how many of ours it is; "-" where it has none.
+std::string peer_time(const std::map<std::string, nlohmann::json>& peer, const std::string& name, const char* key, double seconds);
+/// A case as a JSON line: `line` with the peer's times, if there are any.
+void print_json(nlohmann::json line, const std::map<std::string, nlohmann::json>& peer, const std::string& name);
+
 void bench_gemm(const Settings& s);
 void bench_memory(const Settings& s, const std::string& group);   // "elementwise" or "norm"
 void bench_attention(const Settings& s);

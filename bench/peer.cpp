@@ -31,4 +31,16 @@ std::map<std::string, nlohmann::json> run_peer(const Settings& s, const std::str
   return cases;
 }
 
+std::string peer_time(const std::map<std::string, nlohmann::json>& peer, const std::string& name, const char* key, double seconds) {
+  const auto it = peer.find(name);
+  if (it == peer.end() || !it->second.contains(key)) return "-";
+  const double ms = it->second[key].get<double>();
+  return fmt::format("{:.1f} ({:.1f}x)", ms, ms / (seconds * 1e3));
+}
+
+void print_json(nlohmann::json line, const std::map<std::string, nlohmann::json>& peer, const std::string& name) {
+  if (const auto it = peer.find(name); it != peer.end()) line["peer"] = it->second;
+  fmt::print("{}\n", line.dump());
+}
+
 }   // namespace fovea::bench
