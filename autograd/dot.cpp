@@ -1,6 +1,6 @@
 #include "autograd/dot.h"
 
-#include "kernels/elementwise.h"
+#include "kernels/broadcast.h"
 #include "tensor/on_backend.h"
 
 namespace fovea {
@@ -18,7 +18,8 @@ Variable dot(const Variable& x, const Tensor& direction) {
   return record("dot", y, {x}, [direction](Tensor dy, Grads& g) {
     Tensor dx = g.target(0);
     on_backend("dot", direction, [&]<class T>(auto be) {
-      kernels::scale(be, direction.data<T>(), static_cast<kernels::acc_t<T>>(dy.item()), dx.data<T>(), dx.elements(), g.accumulate(0));
+      using A = kernels::acc_t<T>;
+      kernels::affine(be, direction.data<T>(), static_cast<A>(dy.item()), A(0), dx.data<T>(), dx.elements(), g.accumulate(0));
     });
   });
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "autograd/node.h"
-#include "kernels/elementwise.h"
+#include "kernels/broadcast.h"
 #include "tensor/on_backend.h"
 
 namespace fovea {
@@ -17,7 +17,10 @@ namespace {
 using NodePtr = std::shared_ptr<detail::Node>;
 
 void add_to(Tensor& sum, const Tensor& dy) {
-  on_backend("gradient sum", sum, [&]<class T>(auto be) { kernels::add(be, sum.data<T>(), dy.data<T>(), sum.data<T>(), sum.elements()); });
+  const kernels::BroadcastShape flat{.rank = 1, .extent = {sum.elements()}, .a_step = {1}, .b_step = {1}, .y_step = {1}};
+  on_backend("gradient sum", sum, [&]<class T>(auto be) {
+    kernels::broadcast(be, kernels::Arithmetic::add, sum.data<T>(), dy.data<T>(), sum.data<T>(), flat, false);
+  });
 }
 
 /// An op may hand one tensor to several inputs (the gradient of a + b), so a sum is only grown in memory of its own.

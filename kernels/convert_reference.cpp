@@ -1,23 +1,10 @@
-// elementwise_reference.cpp: arithmetic on arrays as plain loops; and the conversions that involve double.
+// convert_reference.cpp: the conversions that involve double.
 #include <bit>
 #include <cmath>
 
-#include "kernels/elementwise.h"
-#include "kernels/map_reference.h"
+#include "kernels/convert.h"
 
 namespace fovea::kernels {
-
-template <class T> void add(Reference, const T* a, const T* b, T* y, std::int64_t n) { map(n, Add{}, y, false, a, b); }
-template <class T> void scale(Reference, const T* x, acc_t<T> factor, T* y, std::int64_t n, bool accumulate) {
-  map(n, Scale{factor}, y, accumulate, x);
-}
-
-#define FOVEA_INSTANTIATE(T)                                          \
-  template void add(Reference, const T*, const T*, T*, std::int64_t); \
-  template void scale(Reference, const T*, T, T*, std::int64_t, bool);
-FOVEA_INSTANTIATE(float)
-FOVEA_INSTANTIATE(double)
-#undef FOVEA_INSTANTIATE
 
 namespace {
 

@@ -1,7 +1,7 @@
 // parallel.h: one small pool of threads for the whole process.
 //
-// A kernel cuts its work into tiles by the shape alone, never by the number of threads; workers pull tile numbers from a
-// counter. Who computes a tile is chance, what a tile computes is not: so results are the same bits for any thread count.
+// A kernel cuts its work into tiles by the shape alone, never by the number of threads; each thread pulls tile numbers
+// from a share of its own, then from the others'. Who computes a tile is chance, what a tile computes is not: so results are the same bits for any thread count.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "nn/window_attention.h"
 
+#include "nn/init.h"
+
 namespace fovea::nn {
 namespace {
 
@@ -14,18 +16,13 @@ const ShiftedWindowAttentionOptions& checked(const ShiftedWindowAttentionOptions
   return o;
 }
 
-Tensor table(const ShiftedWindowAttentionOptions& o) {
-  Tensor t = Tensor::randn({(2 * o.window.h - 1) * (2 * o.window.w - 1), o.heads}, default_generator().next());
-  float* w = t.data<float>();
-  for (std::int64_t i = 0; i < t.elements(); ++i) w[i] *= 0.02f;
-  return t;
-}
-
 }   // namespace
 
 ShiftedWindowAttention::ShiftedWindowAttention(const Options& o)
     : o_(checked(o)),
-      relative_position_bias_table_(add_parameter("relative_position_bias_table", table(o))),
+      relative_position_bias_table_(
+          add_parameter("relative_position_bias_table",
+                        normal({(2 * o.window.h - 1) * (2 * o.window.w - 1), o.heads}, 0.02, default_generator().next()))),
       qkv_(add<Linear>("qkv", {.in = o.channels, .out = 3 * o.channels, .bias = o.qkv_bias})),
       proj_(add<Linear>("proj", {.in = o.channels, .out = o.channels, .bias = o.proj_bias})) {
   add_buffer("relative_position_index", relative_position_index(o.window));

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/elementwise.h"
+#include "kernels/broadcast.h"
 #include "kernels/gradient_clip.h"
 
 namespace fovea::optim {
@@ -23,7 +23,7 @@ double clip_norm(Arena& arena, double max_norm, NonFinite non_finite) {
     }
     const double factor = max_norm / (norm + 1e-6);
     if (factor >= 1 || std::isinf(max_norm)) return;
-    for (const auto& [begin, end] : ranges) kernels::scale<T>(be, g + begin, static_cast<T>(factor), g + begin, end - begin, false);
+    for (const auto& [begin, end] : ranges) kernels::affine<T>(be, g + begin, static_cast<T>(factor), T(0), g + begin, end - begin, false);
   });
   return norm;
 }

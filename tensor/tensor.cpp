@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/elementwise.h"
+#include "kernels/convert.h"
 #include "kernels/parallel.h"
 
 namespace fovea {

@@ -128,20 +128,11 @@ template <class T> void scores(const Heads<T>& a, const Scratch& s, std::int64_t
 /// e^x of math.h for x < 88, in two thirds of the operations: 2^n has a float of its own down to n = -126, and for n = -127 its bits are those
 /// of 0, which is where x <= -88 ends. Softmax never asks for more, as the row's maximum or log-sum-exp has been taken off.
 FOVEA_INLINE Native exp_below_88(Native x) {
-  x = max(broadcast(-88.f), x);                 // a NaN stays one
-  const Native round = broadcast(12582912.f);   // 1.5 * 2^23: adding it leaves an integer in the low bits
-  const Native biased = fma(x, broadcast(1.44269504088896341f), round);
-  const Native n = biased - round;
-  Native r = fma(n, broadcast(-0.693359375f), x);
-  r = fma(n, broadcast(2.12194440e-4f), r);
-  Native p = broadcast(1.9875691500e-4f);
-  p = fma(p, r, 1.3981999507e-3f);
-  p = fma(p, r, 8.3334519073e-3f);
-  p = fma(p, r, 4.1665795894e-2f);
-  p = fma(p, r, 1.6666665459e-1f);
-  p = fma(p, r, 5.0000001201e-1f);
-  p = fma(p, r * r, r) + broadcast(1.f);
-  return p * (Native)(((NativeUint)biased << 23) + (127u << 23));
+  x = max(broadcast(-88.f), x);   // a NaN stays one
+  Native n;
+  NativeInt exponent;
+  const Native p = exp_reduced(x, n, exponent);
+  return p * (Native)((exponent + 127) << 23);
 }
 FOVEA_INLINE F16 exp_below_88(F16 x) {
   for (int i = 0; i < F16::kParts; ++i) x.v[i] = exp_below_88(x.v[i]);

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/elementwise.h"
+#include "kernels/convert.h"
 #include "tests/kernels/variants.h"
 
 namespace fovea::kernels {
