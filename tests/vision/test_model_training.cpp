@@ -35,6 +35,7 @@ TEST_P(ModelTraining, TheLossFalls) {
     if (step == 0) first = last;
     for (const auto& side : net->take_auxiliary()) loss = loss + side.weight * cross_entropy(side.logits, labels);
     loss.backward();
+    for (const auto& [name, p] : net->parameters()) ASSERT_TRUE(p->value.has_grad()) << name;
     sgd.step();
   }
   EXPECT_LT(last, 0.8 * first) << GetParam().name;

@@ -174,7 +174,9 @@ TEST(Models, FeaturesAreWhatTheClassifierSees) {
 }
 
 TEST(Models, ResidualNetworksRunBothWaysAndGiveEveryParameterAGradient) {
-  for (const std::string name_of_model : {"resnet8_mnist", "resnet18", "resnet50", "resnet18_d", "se_resnet18", "resnet20_he_cifar"}) {
+  for (const std::string name_of_model :
+       {"resnet8_mnist", "resnet18", "resnet34", "resnet50", "resnet18_d", "se_resnet18", "resnet20_he_cifar", "resnet32_he_cifar",
+        "resnet44_he_cifar", "resnet56_he_cifar", "resnet110_he_cifar"}) {
     const auto net = build(name_of_model, {.classes = 4, .channels = 2});
     const Variable y = (*net)(image({2, 33, 35, 2}));   // odd: every stage rounds up
     ASSERT_EQ(y.shape(), (Shape{2, 4})) << name_of_model;
