@@ -18,6 +18,8 @@ constexpr int kExitError = 1, kExitUsage = 2, kExitInterrupted = 130;   // 128 +
 void add_train(CommandLine& line);
 void add_eval(CommandLine& line);
 void add_predict(CommandLine& line);
+void add_run(CommandLine& line);
+void add_compare(CommandLine& line);
 
 /// Options that several commands have, with their checks.
 struct MachineOptions {

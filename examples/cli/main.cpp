@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
     cli::add_train(line);
     cli::add_eval(line);
     cli::add_predict(line);
+    cli::add_run(line);
+    cli::add_compare(line);
     const int code = line.parse(argc, argv, cli::program)();
     if (std::fflush(stdout) != 0) return fail(cli::kExitError, "standard output cannot be written");
     return code;
