@@ -24,6 +24,10 @@ std::int64_t classes_in(const TensorFile& weights, const std::string& model, vis
   return bias && bias->rank() == 1 && bias->dim(0) > 0 ? bias->dim(0) : 1000;
 }
 
+std::string first_of(const std::vector<std::string>& list) {
+  return list.empty() ? "" : fmt::format(" ({}{})", list[0], list.size() > 1 ? ", ..." : "");
+}
+
 }   // namespace
 
 void NetworkFlags::add_to(Command& command) {
@@ -52,7 +56,9 @@ std::unique_ptr<vision::Classifier> given_network(const NetworkFlags& flags, std
   net->to(DType::f32, flags.machine.where());
   const nn::LoadReport report = nn::load_state_dict(*net, weights);
   if (!report.missing.empty() || !report.wrong_shape.empty())
-    throw Error(fmt::format("{}: not the weights of {} with {} classes: {}", flags.weights, flags.model, o.classes, report.str()));
+    throw Error(fmt::format("{}: not the weights of {} with {} classes: {} entries fit, {} are missing{}, {} have another shape{}",
+                            flags.weights, flags.model, o.classes, report.matched.size(), report.missing.size(), first_of(report.missing),
+                            report.wrong_shape.size(), first_of(report.wrong_shape)));
   net->train(flags.train);
   return net;
 }

@@ -10,6 +10,7 @@
 #include "nn/batch_norm.h"
 #include "nn/init.h"
 #include "nn/state.h"
+#include "vision/analysis/compare_activations.h"
 #include "vision/analysis/fixed_numbers.h"
 #include "vision/models/models.h"
 
@@ -47,7 +48,7 @@ inline void fill(nn::Module& net, const Tensor* exponents = nullptr) {
 
 /// (batch, 3, size, size) in PyTorch, here (batch, size, size, 3).
 inline Tensor picture(std::int64_t size, std::int64_t batch = 1) {
-  return nn::to_memory(fixed_numbers("x", {batch, 3, size, size}, 4), nn::DiskLayout::filters);
+  return from_layout(fixed_numbers("x", {batch, 3, size, size}, 4), ImageLayout::nchw);
 }
 
 /// Of MODEL@SIZE, with 10 classes and weights to be filled.
@@ -56,18 +57,6 @@ inline std::unique_ptr<Classifier> empty_network(const std::string& model, std::
   o.classes = 10;
   o.image_size = model.starts_with("vit") || model.starts_with("deit") ? size : 0;
   return build(model, o);
-}
-
-/// Of the largest magnitude.
-inline double relative_error(const Tensor& y, const Tensor& expected) {
-  const auto a = y.to_vector<double>(), b = expected.to_vector<double>();
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0, largest = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    worst = std::max(worst, std::isfinite(a[i]) ? std::abs(a[i] - b[i]) : HUGE_VAL);
-    largest = std::max(largest, std::abs(b[i]));
-  }
-  return worst / largest;
 }
 
 /// gtest names have letters, digits and underscores only.

@@ -33,6 +33,13 @@ struct Plan {
   bool ceil_mode = false;
 };
 
+void fill(nn::Module& net) {
+  TensorFile file = nn::state_dict(net);
+  for (auto& [name, t] : file.tensors)
+    if (t.dtype() == DType::f32) t = fixed_numbers(name, t.shape(), name.ends_with("var") ? 0.2 : 1, name.ends_with("var") ? 0.4 : 0.1);
+  nn::load_state_dict(net, file);
+}
+
 std::unique_ptr<nn::Sequential> network(const Plan& p = {}) {
   auto net = std::make_unique<nn::Sequential>();
   net->add<nn::Conv2d>({.in = 3, .out = 6, .kernel = 3, .padding = p.padding});
@@ -41,10 +48,7 @@ std::unique_ptr<nn::Sequential> network(const Plan& p = {}) {
   net->add<nn::MaxPool2d>({.kernel = 2, .ceil_mode = p.ceil_mode});
   net->add<nn::GlobalAvgPool2d>();
   net->add<nn::Linear>({.in = 6, .out = 4});
-  TensorFile file = nn::state_dict(*net);
-  for (auto& [name, t] : file.tensors)
-    if (t.dtype() == DType::f32) t = fixed_numbers(name, t.shape(), name.ends_with("var") ? 0.2 : 1, name.ends_with("var") ? 0.4 : 0.1);
-  nn::load_state_dict(*net, file);
+  fill(*net);
   net->eval();
   return net;
 }
@@ -230,7 +234,7 @@ TEST(LayerSuspects, MistakesThatNoOptionMakes) {
 TEST(LayerSuspects, ActivationsInsideOfLayers) {
   nn::SqueezeExcitation ours({.channels = 4, .squeeze = 2}),
       theirs({.channels = 4, .squeeze = 2, .scale_activation = Activation::hard_sigmoid});
-  nn::load_state_dict(theirs, nn::state_dict(ours));
+  fill(ours), fill(theirs);
   const ActivationComparison c = compare_activations(ours, activations(theirs, fixed_numbers("x", {1, 5, 5, 4}, 4)), ImageLayout::nchw);
   ASSERT_TRUE(c.first);
   EXPECT_EQ(c.layers[*c.first].layer, "logits");   // the layer is the whole network here

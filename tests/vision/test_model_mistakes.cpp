@@ -65,8 +65,8 @@ struct Network {
 void expect_found(const Tensor& logits, const std::function<Variable(const Mistake&)>& forward, const Mistake& mistake,
                   const std::string& what) {
   const NoGrad no_grad;
-  const double right = relative_error(forward([](nn::Module&, const Variable&) { return Variable(); }).value(), logits);
-  const double wrong = relative_error(forward(mistake).value(), logits);
+  const double right = relative_difference(forward([](nn::Module&, const Variable&) { return Variable(); }).value(), logits);
+  const double wrong = relative_difference(forward(mistake).value(), logits);
   EXPECT_LE(right, kBound) << what;
   EXPECT_GT(wrong, kBound) << what;
   testing::Test::RecordProperty("error", std::to_string(wrong));
