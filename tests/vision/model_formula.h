@@ -32,16 +32,17 @@ inline void fill(nn::Module& net, const Tensor* exponents = nullptr) {
   TensorFile file = nn::state_dict(net);
   for (auto& [name, t] : file.tensors) {
     if (t.dtype() == DType::i64) continue;
+    const DType dtype = t.dtype();
+    double factor = 1, offset = 0;
     if (t.rank() == 2 || t.rank() == 4)
-      t = fixed_numbers(name, t.shape(), std::sqrt(24. / static_cast<double>(t.elements() / t.dim(0))));
+      factor = std::sqrt(24. / static_cast<double>(t.elements() / t.dim(0)));
     else if (name.ends_with("running_var"))
-      t = fixed_numbers(name, t.shape(), 0.4 * std::exp2(2 * exponent(name)), std::exp2(2 * exponent(name)));
+      offset = std::exp2(2 * exponent(name)), factor = 0.4 * offset;
     else if (name.ends_with("running_mean"))
-      t = fixed_numbers(name, t.shape(), 0.4 * std::exp2(exponent(name)));
-    else if (t.rank() == 1 && name.ends_with("weight"))
-      t = fixed_numbers(name, t.shape(), 0.4, 1);
-    else
-      t = fixed_numbers(name, t.shape(), t.rank() == 1 ? 0.4 : 1);
+      factor = 0.4 * std::exp2(exponent(name));
+    else if (t.rank() == 1)
+      factor = 0.4, offset = name.ends_with("weight") ? 1 : 0;
+    t = fixed_numbers(name, t.shape(), factor, offset, dtype);
   }
   ASSERT_TRUE(nn::load_state_dict(net, file).complete());
 }

@@ -26,12 +26,12 @@ double worst_error(const std::string& key, Device device) {
   const std::size_t at = key.find('@');
   const std::int64_t size = std::stoll(key.substr(at + 1));
   const auto net = empty_network(key.substr(0, at), size, {.auxiliary_heads = key.starts_with("googlenet"), .dropout = 0});
-  fill(*net);
   net->to(dtype, device);
+  fill(*net);
   const Variable y = (*net)(Variable(picture(size, 4).to(dtype).to(device)));
-  EXPECT_LE(relative_difference(y.value(), *stored().find(key + ".logits")), 1e-4);
+  EXPECT_LE(relative_difference(y.value(), *stored().find(key + ".logits")), dtype == DType::f64 ? 1e-9 : 1e-4);
   const auto loss_of = [&](int i, const Variable& v) {
-    return dot(v, fixed_numbers("direction" + std::to_string(i), v.shape()).to(dtype).to(device));
+    return dot(v, fixed_numbers("direction" + std::to_string(i), v.shape(), 1, 0, dtype).to(device));
   };
   Variable loss = loss_of(0, y);
   int heads = 1;
@@ -62,11 +62,12 @@ double worst_error(const std::string& key, Device device) {
 class ModelGradients : public testing::TestWithParam<std::string> {};
 
 // Where a ReLU's input is 0 within the rounding error e of float32, its gradient goes on in one program and stops in the other: a fraction e of
-// all, which is sqrt(e) of the norm; so many layers of ReLU allow 1e-2 and no less. Smooth networks and shallow ones stay below 1e-3.
+// all, which is sqrt(e) of the norm. PyTorch in float32 is no nearer to itself in float64: 8e-3 in AlexNet, 1e-2 in ResNet-50, 2.3e-2 with the
+// stride in its first 1x1, 1.7e-2 in ResNeXt-50, 3e-3 in MobileNetV2. So float64, below, is the sharp test.
 TEST_P(ModelGradients, EqualPyTorchs) {
   const std::string& key = GetParam();
-  const bool kinks = key.starts_with("alexnet@") || key.starts_with("googlenet") || key.starts_with("mobilenet_v2") ||
-                     key.starts_with("mobilenet_v3") || key.find("50") != std::string::npos;
+  const bool kinks = key.starts_with("alexnet@") || key.starts_with("mobilenet_v2") || key.starts_with("mobilenet_v3") ||
+                     key.find("50") != std::string::npos;
   const double error = worst_error(key, Device::cpu);
   EXPECT_LE(error, kinks ? 3e-2 : 1e-3);
   RecordProperty("error", std::to_string(error));
@@ -74,10 +75,10 @@ TEST_P(ModelGradients, EqualPyTorchs) {
 
 class ModelGradientsInDouble : public testing::TestWithParam<std::string> {};
 
-// In float64 both programs are on the same side of every kink.
+// In float64 both programs are on the same side of every kink. (PyTorch rounds the 1/6 in the gradient of hard sigmoid to float32: 3e-8.)
 TEST_P(ModelGradientsInDouble, EqualPyTorchs) {
   const double error = worst_error(GetParam(), Device::reference);
-  EXPECT_LE(error, 1e-6);
+  EXPECT_LE(error, 1e-7);
   RecordProperty("error", std::to_string(error));
 }
 
@@ -87,8 +88,8 @@ std::vector<std::string> keys(Which which) {
   std::vector<std::string> names;
   for (const auto& [name, t] : stored().tensors) {
     if (name.ends_with(".logits")) continue;
-    const bool quick =
-        name.starts_with("alexnet") || name.starts_with("mobilenet") || name.starts_with("resnet18") || name.starts_with("efficientnet");
+    const bool quick = name.starts_with("alexnet") || name.starts_with("mobilenet") || name.find("it_tiny") != std::string::npos ||
+                       name.starts_with("resnet18") || name.starts_with("efficientnet");
     if (which == Which::all || (which == Which::quick) == quick) names.push_back(name);
   }
   return names;
