@@ -17,6 +17,7 @@ struct Conv2dShape {
   FOVEA_INLINE std::int64_t q() const { return (w + 2 * pad_w - dilation_w * (s - 1) - 1) / stride_w + 1; }
   FOVEA_INLINE std::int64_t rows() const { return n * p() * q(); }          // pixels of y
   FOVEA_INLINE std::int64_t taps() const { return r * s * (c / groups); }   // multiply-adds per output
+  FOVEA_INLINE std::int64_t multiply_adds() const { return rows() * k * taps(); }
 };
 
 enum class ConvProduct { forward, input_gradient, weight_gradient };

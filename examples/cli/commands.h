@@ -27,6 +27,8 @@ using Action = std::function<int()>;
 void add_train(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
+void add_models(CLI::App& app, Action& action);
+void add_summary(CLI::App& app, Action& action);
 
 /// Options that several commands have, with their checks.
 struct MachineOptions {

@@ -19,7 +19,11 @@ class ModelTraining : public testing::TestWithParam<Learner> {};
 
 TEST_P(ModelTraining, TheLossFalls) {
   manual_seed(1);
-  const auto net = build(GetParam().name, {.classes = 3, .channels = 3, .small_images = true, .auxiliary_heads = true, .dropout = 0.});
+  const auto net = build(GetParam().name, {.classes = 3,
+                                           .channels = 3,
+                                           .small_images = true,
+                                           .auxiliary_heads = model(GetParam().name).accepts.auxiliary_heads,
+                                           .dropout = 0.});
   std::vector<Variable> parameters;
   for (auto& [name, p] : net->parameters()) parameters.push_back(p->value);
   optim::SGD sgd(parameters, {.lr = GetParam().lr, .momentum = 0.9});

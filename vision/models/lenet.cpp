@@ -31,7 +31,9 @@ std::vector<ModelEntry> lenet_models() {
            .description = "the convolutional network of 1998, for digits",
            .paper = "LeCun et al. 1998, Gradient-based learning applied to document recognition",
            .size = 32,
-           .make = [](const ModelOptions& o) { return std::make_unique<LeNet5>(o); }}};
+           .make = [](const ModelOptions& o) { return std::make_unique<LeNet5>(o); },
+           .channels = 1,
+           .classes = 10}};
 }
 
 }   // namespace fovea::vision

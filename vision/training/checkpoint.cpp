@@ -7,6 +7,7 @@
 #include "nn/init.h"
 #include "nn/state.h"
 #include "tensor/safetensors.h"
+#include "vision/training/recipe.h"
 
 namespace fovea::vision {
 namespace {
@@ -129,7 +130,9 @@ void save_model(const std::filesystem::path& path, nn::Module& network, const Mo
 
 ModelOptions model_options(const ModelCard& card) {
   const std::int64_t size = std::max(card.height, card.width);
-  return {.classes = std::ssize(card.class_names), .channels = card.channels, .image_size = size, .small_images = size <= 64};
+  ModelOptions o = network_options(parse_recipe(card.recipe, "recipe"));
+  o.classes = std::ssize(card.class_names), o.channels = card.channels, o.image_size = size, o.small_images = size <= 64;
+  return o;
 }
 
 LoadedModel load_model(const std::filesystem::path& path, Device device) {

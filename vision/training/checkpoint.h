@@ -32,7 +32,7 @@ struct ModelCard {
   std::vector<float> mean, std;   // of pixels / 255, per channel
   std::string recipe;
 };
-/// How the card's network is built: pictures of up to 64 pixels get the stem for small ones.
+/// How the card's network is built: as its recipe says; pictures of up to 64 pixels get the stem for small ones.
 ModelOptions model_options(const ModelCard& card);
 
 /// Where a run stands: `step` steps of epoch number `epoch` (0, 1, ...) are done.

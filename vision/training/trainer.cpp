@@ -33,6 +33,15 @@ optim::Schedule make_schedule(const Recipe& r, std::int64_t steps) {
   return optim::warmup(optim::cosine({.lr = r.lr, .steps = std::max<std::int64_t>(steps - rising, 1)}), rising, 0.04);
 }
 
+std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
+  const std::int64_t* label = labels.data<std::int64_t>();
+  std::int64_t n = 0;
+  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
+  return n;
+}
+
+}   // namespace
+
 std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& network) {
   optim::Parameters p(network.parameters());
   if (!r.decay_vectors) p.weight_decay(0, optim::undecayed);
@@ -48,15 +57,6 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& ne
   return std::make_unique<optim::SGD>(
       p, optim::SGDOptions{.lr = r.lr, .momentum = r.momentum, .weight_decay = r.weight_decay, .nesterov = nesterov});
 }
-
-std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
-  const std::int64_t* label = labels.data<std::int64_t>();
-  std::int64_t n = 0;
-  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
-  return n;
-}
-
-}   // namespace
 
 InputOptions input_of(const Recipe& r, const DataSplits& data) {
   std::optional<PictureShape> common = data.train.common_shape();
