@@ -15,7 +15,7 @@ Tensor checked_weights(const char* op, const char* what, const Tensor& weights, 
   if (!weights.defined()) return {};
   require(weights.shape() == Shape{count} && weights.dtype() != DType::i64, op, ": expected floating-point ", what, " of shape ",
           Shape{count}, ", got ", name_of(weights.dtype()), " ", weights.shape());
-  const std::vector<double> values = weights.to_vector<double>();
+  const std::vector<double> values = weights.device() == Device::meta ? std::vector<double>() : weights.to_vector<double>();
   for (std::size_t i = 0; i < values.size(); ++i)
     require(values[i] >= 0 && values[i] <= 1e30, op, ": expected ", what, " >= 0, got ", values[i], " at ", i);
   return weights.to(acc_dtype(x.dtype())).to(x.device());
@@ -68,15 +68,15 @@ Variable cross_entropy(const Variable& x, const Tensor& targets, const CrossEntr
   const Tensor t = hard ? targets : targets.to(acc_dtype(x.dtype())).to(x.device());
 
   double denominator = o.reduction == Reduction::mean ? static_cast<double>(s.rows) : 1;
-  if (hard) {
+  if (hard && x.device() != Device::meta) {
     const std::vector<double> w = weights.defined() ? weights.to_vector<double>() : std::vector<double>();
     double total = 0;
-    for (std::int64_t r = 0; r < s.rows && t.device() != Device::meta; ++r) {
+    for (std::int64_t r = 0; r < s.rows; ++r) {
       const std::int64_t label = t.data<std::int64_t>()[r];
       require(label >= 0 && label < s.cols, kOp, ": expected labels in 0..", s.cols - 1, ", got ", label, " in row ", r);
       if (weights.defined()) total += w[static_cast<std::size_t>(label)];
     }
-    if (weights.defined() && o.reduction == Reduction::mean && t.device() != Device::meta) {
+    if (weights.defined() && o.reduction == Reduction::mean) {
       require(total > 0, kOp, ": expected a label whose class weight is not 0, got none in ", s.rows, " rows: their mean has no weight");
       denominator = total;
     }

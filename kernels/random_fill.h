@@ -39,16 +39,15 @@ template <class D, class U> FOVEA_INLINE D log_unit(D x) {
   const D k = to_double<D>(bits >> 52) - double(kOffset);
   const D f = same_bits<D>((bits & kMantissa) + kRoot) - 1.0;
   const D s = f / (f + 2.0), z = s * s, w = z * z;
-  const D odd = z * (w * (w * (w * 1.479819860511658591e-01 + 1.818357216161805012e-01) + 2.857142874366239149e-01) + 6.666666666666735130e-01);
+  const D odd =
+      z * (w * (w * (w * 1.479819860511658591e-01 + 1.818357216161805012e-01) + 2.857142874366239149e-01) + 6.666666666666735130e-01);
   const D even = w * (w * (w * 1.531383769920937332e-01 + 2.222219843214978396e-01) + 3.999999999940941908e-01);
   const D half = f * f * 0.5;
   return k * 6.93147180369123816490e-01 - ((half - (s * (half + (odd + even)) + k * 1.90821492927058770002e-10)) - f);
 }
 
 /// Two independent normal numbers: sqrt(radius2) * cosine and sqrt(radius2) * sine.
-template <class D> struct BoxMuller {
-  D radius2, cosine, sine;
-};
+template <class D> struct BoxMuller { D radius2, cosine, sine; };
 
 /// Box & Muller 1958, "A note on the generation of random normal deviates": with u, v uniform on [0, 1), -2 log(1 - u) is the square of the
 /// length of a vector of two normal numbers, 2 pi v its angle. Words 0..3 of a Philox block, in the lower halves of U.

@@ -16,8 +16,8 @@ FOVEA_ISA_TABLES(RandomFillTable, random_fill_table)
 namespace FOVEA_ISA {
 namespace {
 
-typedef double NativeDouble __attribute__((vector_size(kWidth * 4)));    // kBlocks lanes
-typedef float HalfNative __attribute__((vector_size(kWidth * 2)));       // as many floats
+typedef double NativeDouble __attribute__((vector_size(kWidth * 4)));   // kBlocks lanes
+typedef float HalfNative __attribute__((vector_size(kWidth * 2)));      // as many floats
 
 FOVEA_INLINE NativeDouble root(NativeDouble x) {
 #if defined(__AVX512F__)

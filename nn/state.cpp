@@ -50,9 +50,8 @@ Tensor to_memory(const Tensor& t, DiskLayout layout) {
   if (layout == DiskLayout::same) return t;
   const Shape shape{t.dim(0), t.dim(2), t.dim(3), t.dim(1)};
   Tensor out = Tensor::empty(shape, t.dtype(), t.device());
-  on_bytes(t, [&](std::size_t size) {
-    reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), shape, size, true);
-  });
+  on_bytes(
+      t, [&](std::size_t size) { reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), shape, size, true); });
   return out;
 }
 

@@ -31,7 +31,7 @@ class DefaultDevice {
 /// asking for values throws ShapeError.
 class Tensor {
  public:
-  Tensor() = default;                                                                        // undefined
+  Tensor() = default;                                                                             // undefined
   static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = default_device());   // not initialised
   static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = default_device());
   static Tensor full(Shape shape, double value, DType dtype = DType::f32, Device device = default_device());

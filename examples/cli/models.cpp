@@ -32,24 +32,17 @@ int list(const std::string& filter, bool json) {
     names.push_back(m.name);
     if (contains(m.name, filter) || contains(m.family, filter) || contains(m.paper, filter)) chosen.push_back(&m);
   }
-  if (chosen.empty()) throw UsageError(fmt::format("no model with '{}' in its name, family or paper{}", filter, vision::did_you_mean(filter, names)));
+  if (chosen.empty())
+    throw UsageError(fmt::format("no model with '{}' in its name, family or paper{}", filter, vision::did_you_mean(filter, names)));
 
   if (json) {
     auto all = nlohmann::ordered_json::array();
     for (const ModelEntry* m : chosen) {
       const vision::ModelSize s = vision::model_size(*m);
-      nlohmann::ordered_json one{{"name", m->name},
-                                 {"family", m->family},
-                                 {"description", m->description},
-                                 {"params", s.parameters},
-                                 {"macs", s.multiply_adds},
-                                 {"size", m->size},
-                                 {"channels", m->channels},
-                                 {"classes", m->classes},
-                                 {"top1", nullptr},
-                                 {"top1_of", nullptr},
-                                 {"paper", m->paper},
-                                 {"year", m->year()}};
+      nlohmann::ordered_json one{{"name", m->name},         {"family", m->family},     {"description", m->description},
+                                 {"params", s.parameters},  {"macs", s.multiply_adds}, {"size", m->size},
+                                 {"channels", m->channels}, {"classes", m->classes},   {"top1", nullptr},
+                                 {"top1_of", nullptr},      {"paper", m->paper},       {"year", m->year()}};
       if (m->published) one["top1"] = m->published->top1, one["top1_of"] = m->published->of;
       all.push_back(std::move(one));
     }
@@ -71,11 +64,12 @@ int list(const std::string& filter, bool json) {
       if (at == sources.end()) at = sources.insert(at, m->published->of);
       top1 = fmt::format("{:5.2f}{}", m->published->top1, static_cast<char>('a' + (at - sources.begin())));
     }
-    fmt::print("{:<{}} {:>11} {:>14} {:>5} {:>6} {:>5}  {}\n", m->name, width, with_commas(s.parameters), with_commas(s.multiply_adds), m->size,
-               top1, m->year(), short_paper(*m));
+    fmt::print("{:<{}} {:>11} {:>14} {:>5} {:>6} {:>5}  {}\n", m->name, width, with_commas(s.parameters), with_commas(s.multiply_adds),
+               m->size, top1, m->year(), short_paper(*m));
   }
-  fmt::print("\n{} models, with the classes that they were published with, without auxiliary heads; multiply-adds of one image of that size\n",
-             chosen.size());
+  fmt::print(
+      "\n{} models, with the classes that they were published with, without auxiliary heads; multiply-adds of one image of that size\n",
+      chosen.size());
   fmt::print("(convolutions, fully connected layers, both products of attention). Top-1 in %, of ImageNet where nothing else is said:\n");
   for (std::size_t i = 0; i < sources.size(); ++i) fmt::print("  {}  {}\n", static_cast<char>('a' + i), sources[i]);
   return 0;

@@ -42,14 +42,15 @@ std::string shape_text(const Shape& s) {
 /// One line of the table.
 using Cells = std::array<std::string, 6>;
 Cells cells(const LayerCost& l, std::int64_t all, const std::string& name) {
-  return {l.depth == 0 ? name : l.path,
-          l.ran == LayerCost::Ran::itself  ? shape_text(l.output)
-          : l.ran == LayerCost::Ran::fused ? "fused"
-                                           : "-",
-          l.parameters > 0 ? with_commas(l.parameters) : "-",
-          l.multiply_adds > 0 ? with_commas(l.multiply_adds) : "-",
-          l.multiply_adds > 0 && all > 0 ? fmt::format("{:.1f} %", 100 * static_cast<double>(l.multiply_adds) / static_cast<double>(all)) : "-",
-          l.kept > 0 ? bytes_text(l.kept) : "-"};
+  return {
+      l.depth == 0 ? name : l.path,
+      l.ran == LayerCost::Ran::itself  ? shape_text(l.output)
+      : l.ran == LayerCost::Ran::fused ? "fused"
+                                       : "-",
+      l.parameters > 0 ? with_commas(l.parameters) : "-",
+      l.multiply_adds > 0 ? with_commas(l.multiply_adds) : "-",
+      l.multiply_adds > 0 && all > 0 ? fmt::format("{:.1f} %", 100 * static_cast<double>(l.multiply_adds) / static_cast<double>(all)) : "-",
+      l.kept > 0 ? bytes_text(l.kept) : "-"};
 }
 
 void print_table(const NetworkCost& cost, const SummaryFlags& flags) {
@@ -72,14 +73,15 @@ void print_table(const NetworkCost& cost, const SummaryFlags& flags) {
 
 void print_training(const NetworkCost& cost, const SummaryFlags& flags, const vision::ModelOptions& o) {
   const std::size_t activations = cost.total().kept + cost.input;
-  fmt::print("\nmemory of training with batch {}, float32\n{:<9}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}\n", flags.batch, "optimiser", "parameters",
-             "gradients", "its state", "activations", "together");
+  fmt::print("\nmemory of training with batch {}, float32\n{:<9}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}\n", flags.batch, "optimiser",
+             "parameters", "gradients", "its state", "activations", "together");
   for (const vision::OptimizerCost& c : vision::optimizer_costs(flags.model, o))
     fmt::print("{:<9}  {:>10}  {:>10}  {:>10}  {:>11}  {:>10}\n", c.optimizer, bytes_text(c.parameters), bytes_text(c.gradients),
                c.state > 0 ? bytes_text(c.state) : "-", bytes_text(activations),
                bytes_text(c.parameters + c.gradients + c.state + activations));
-  fmt::print("activations: what the forward pass keeps for the backward pass, the images included; not in it: what both passes hold for a\n"
-             "moment, the workspaces of kernels, the gradients of activations (the largest two or three at a time).\n");
+  fmt::print(
+      "activations: what the forward pass keeps for the backward pass, the images included; not in it: what both passes hold for a\n"
+      "moment, the workspaces of kernels, the gradients of activations (the largest two or three at a time).\n");
 }
 
 int summary(const SummaryFlags& flags) {
@@ -105,22 +107,22 @@ int summary(const SummaryFlags& flags) {
   try {
     cost = vision::network_cost(flags.model, o, size, flags.batch);
   } catch (const ShapeError& e) {
-    const std::int64_t works = vision::size_that_works(flags.model, o, size);
-    throw UsageError(works > 0 ? fmt::format("{} does not take images of size {}; the smallest size from there on is {} ({})", flags.model, size,
-                                             works, e.what())
-                               : fmt::format("{} does not take images of size {} ({})", flags.model, size, e.what()));
+    const std::int64_t larger = vision::size_that_works(flags.model, o, size),
+                       works = larger > 0 ? larger : vision::size_that_works(flags.model, o, 1);
+    throw UsageError(fmt::format("{} does not take images of size {}; {} {} ({})", flags.model, size,
+                                 larger > 0 ? "the smallest size from there on is" : "one that it takes is", works, e.what()));
   }
+  if (flags.train && !cost.cannot_train.empty())
+    throw UsageError(fmt::format("{} cannot be trained with batch {}: {}", flags.model, flags.batch, cost.cannot_train));
   fmt::print("{}: {}\n{}\n", entry->name, entry->description, entry->paper);
   fmt::print("images ({}, {}, {}, {}), {} classes\n\n", flags.batch, size, size, o.channels, o.classes);
   print_table(cost, flags);
-  fmt::print("\nA line counts all below it. Multiply-adds: of convolutions, fully connected layers and both products of attention, for the batch; no\n"
-             "biases, norms, activations, pooling or sums. Kept: what a training pass holds of it for the backward pass. Fused: a norm that its\n"
-             "convolution applies.\n");
+  fmt::print(
+      "\nA line counts all below it. Multiply-adds: of convolutions, fully connected layers and both products of attention, for the batch; no\n"
+      "biases, norms, activations, pooling or sums. Kept: what a training pass holds of it for the backward pass. Fused: a norm that its\n"
+      "convolution applies. An output of -: not run as a whole, or not in evaluation.\n");
   fmt::print("forward pass alone: at most {} of images and activations at a time\n", bytes_text(cost.inference_peak));
-  if (!cost.cannot_train.empty()) {
-    if (flags.train) throw UsageError(fmt::format("{} cannot be trained with batch {}: {}", flags.model, flags.batch, cost.cannot_train));
-    fmt::print("no training pass with batch {}: {}\n", flags.batch, cost.cannot_train);
-  }
+  if (!cost.cannot_train.empty()) fmt::print("no training pass with batch {}: {}\n", flags.batch, cost.cannot_train);
   if (flags.train) print_training(cost, flags, o);
   return 0;
 }
@@ -142,7 +144,9 @@ void add_summary(CLI::App& app, Action& action) {
   command->add_flag("--auxiliary-heads", flags->auxiliary_heads, "with GoogLeNet's side classifiers");
   command->add_flag("--recompute", flags->recompute, "blocks run again in the backward pass");
   command->add_flag("--train", flags->train, "also the memory of training, with each optimiser");
-  command->add_option("--depth", flags->depth, "fold what lies deeper than this [show all]")->check(CLI::Range(0, 100))->type_name("0..100");
+  command->add_option("--depth", flags->depth, "fold what lies deeper than this [show all]")
+      ->check(CLI::Range(0, 100))
+      ->type_name("0..100");
   command->callback([=, &action] { action = [flags] { return summary(*flags); }; });
 }
 

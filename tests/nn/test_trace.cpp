@@ -27,7 +27,8 @@ TEST(MultiplyAdds, AreThoseOfTheFormulas) {
   for (const Device device : {Device::cpu, Device::meta}) {
     const DefaultDevice where(device);
     Conv2d conv({.in = 6, .out = 8, .kernel = 3, .stride = 2, .padding = 1, .groups = 2});
-    EXPECT_EQ(work(conv, {2, 7, 9, 6}), 2 * 4 * 5 * 8 * (3 * 3 * 3)) << name_of(device);   // 4 x 5 outputs of 8 channels, 3 of 6 inputs each
+    EXPECT_EQ(work(conv, {2, 7, 9, 6}), 2 * 4 * 5 * 8 * (3 * 3 * 3))
+        << name_of(device);   // 4 x 5 outputs of 8 channels, 3 of 6 inputs each
     Linear linear({.in = 5, .out = 7});
     EXPECT_EQ(work(linear, {2, 3, 5}), 2 * 3 * 5 * 7) << name_of(device);
     MultiheadAttention attention({.channels = 8, .heads = 2});

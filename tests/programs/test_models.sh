@@ -34,7 +34,7 @@ usage "no model with 'resnt50'.*did you mean resnet50" models resnt50
 
 expect 0 "$fovea" summary resnet18
 says out '^resnet18 +\(1, 1000\) +11,689,512 +1,814,073,344 +100\.0 %'
-says out '^layer1\.0\.conv1 +\(1, 56, 56, 64\) +36,864 +115,605,504 +6\.4 % +784 KiB$'
+says out '^layer1\.0\.conv1 +\(1, 56, 56, 64\) +36,864 +115,605,504 +6\.4 % +833 KiB$'
 says out '^layer1\.0\.bn1 +fused +128 '
 says out '^layer4 +\(1, 7, 7, 512\) '
 for model in vit_l_16 efficientnet_b7 swin_b googlenet; do
@@ -54,6 +54,7 @@ expect 0 "$fovea" summary resnet50 --batch 8 --recompute
 
 usage 'unknown model .resnet19. .did you mean resnet18' summary resnet19
 usage 'vgg11 does not take images of size 16; the smallest size from there on is 32' summary vgg11 --size 16
+usage 'lenet5 does not take images of size 300; one that it takes is 32' summary lenet5 --size 300
 usage 'vit_b_16 does not take images of size 100; the smallest size from there on is 112' summary vit_b_16 --size 100
 usage 'resnet18 cannot be trained with batch 1.*more than one value per channel' summary resnet18 --size 32 --train
 usage 'vgg11: expected no recompute' summary vgg11 --recompute

@@ -21,7 +21,8 @@ TEST(Meta, MakingMovingAndViewingTakesNoMemory) {
     EXPECT_EQ(t.to(DType::bf16).dtype(), DType::bf16);
     EXPECT_EQ(t.clone().shape(), large);
     t.fill(3), t.copy_from(Tensor::full(large, 1, DType::f32, Device::meta));
-    for (const Tensor& x : {Tensor::randn(large, RandomKey{}, DType::f64, Device::meta), Tensor::rand(large, RandomKey{}, DType::f32, Device::meta)})
+    for (const Tensor& x :
+         {Tensor::randn(large, RandomKey{}, DType::f64, Device::meta), Tensor::rand(large, RandomKey{}, DType::f32, Device::meta)})
       EXPECT_EQ(x.device(), Device::meta);
   }
   EXPECT_EQ(on_meta(), before);

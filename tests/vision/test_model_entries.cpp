@@ -109,9 +109,8 @@ TEST(ModelEntries, ParametersAndMultiplyAddsAsPublished) {
 }
 
 TEST(ModelEntries, NetworksForSmallPictures) {
-  for (const Count& c : {Count{"resnet18", 11'173'962, 555'422'720},
-                         {"resnet34", 21'282'122, 1'159'402'496},
-                         {"resnet50", 23'520'842, 1'297'829'888}}) {
+  for (const Count& c :
+       {Count{"resnet18", 11'173'962, 555'422'720}, {"resnet34", 21'282'122, 1'159'402'496}, {"resnet50", 23'520'842, 1'297'829'888}}) {
     const NetworkCost cost = network_cost(c.name, {.classes = 10, .small_images = true}, 32, 1);
     EXPECT_EQ(cost.total().parameters, c.parameters) << c.name;
     EXPECT_EQ(cost.total().multiply_adds, c.multiply_adds) << c.name;

@@ -69,7 +69,8 @@ NetworkCost network_cost(const std::string& model, const ModelOptions& o, std::i
   const nn::Trace trace;
   (*net)(x);
   cost.inference_peak = memory_statistics(Device::meta).peak - before;
-  add_lines(*net, 0, trace, [&](const nn::Module& m) { return kept[&m]; }, cost.layers);
+  add_lines(
+      *net, 0, trace, [&](const nn::Module& m) { return kept[&m]; }, cost.layers);
   return cost;
 }
 
@@ -103,7 +104,8 @@ std::vector<OptimizerCost> optimizer_costs(const std::string& model, const Model
     const auto found = s.by_tag.find(tag);
     return found == s.by_tag.end() ? 0 : found->second;
   };
-  const auto field = std::find_if(recipe_fields().begin(), recipe_fields().end(), [](const RecipeField& f) { return f.key == std::string("optimizer"); });
+  const auto field =
+      std::find_if(recipe_fields().begin(), recipe_fields().end(), [](const RecipeField& f) { return f.key == std::string("optimizer"); });
   std::vector<OptimizerCost> costs;
   for (const std::string& name : field->choices) {
     const auto net = build(model, o);

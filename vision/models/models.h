@@ -57,8 +57,8 @@ struct ModelEntry {
   std::string paper;   // "Authors year, Title, arXiv:number"
   std::int64_t size;   // pixels of the square images that it is made for
   std::function<std::unique_ptr<Classifier>(const ModelOptions& o)> make;
-  std::int64_t channels = 3, classes = 1000;                // that it was published with
-  std::string family = {};                                  // set by models(), like the next
+  std::int64_t channels = 3, classes = 1000;   // that it was published with
+  std::string family = {};                     // set by models(), like the next
   AcceptedOptions accepts = {};
   std::optional<PublishedAccuracy> published = {};
   int year() const;   // of the paper

@@ -232,10 +232,11 @@ std::vector<ModelEntry> resnet_models() {
        .description = "for digits: a stem of stride 2, one basic block of 16, 32 and 64 channels each",
        .paper = kResNet,
        .size = 28,
-       .make = [](const ModelOptions& o) {
-         const ResNetConfig c{.name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
-         return std::make_unique<ResNet>(c, o);
-       },
+       .make =
+           [](const ModelOptions& o) {
+             const ResNetConfig c{.name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
+             return std::make_unique<ResNet>(c, o);
+           },
        .channels = 1,
        .classes = 10});
   for (const Row& row : rows())
