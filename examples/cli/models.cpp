@@ -67,10 +67,10 @@ int list(const std::string& filter, bool json) {
     fmt::print("{:<{}} {:>11} {:>14} {:>5} {:>6} {:>5}  {}\n", m->name, width, with_commas(s.parameters), with_commas(s.multiply_adds),
                m->size, top1, m->year(), short_paper(*m));
   }
-  fmt::print(
-      "\n{} models, with the classes that they were published with, without auxiliary heads; multiply-adds of one image of that size\n",
-      chosen.size());
-  fmt::print("(convolutions, fully connected layers, both products of attention). Top-1 in %, of ImageNet where nothing else is said:\n");
+  fmt::print("\n{} models with the classes that they were published with, without auxiliary heads. Multiply-adds: of one image\n",
+             chosen.size());
+  fmt::print("of that size, in convolutions, fully connected layers and both products of attention. Top-1: in %, of ImageNet\n");
+  fmt::print("where nothing else is said.\n");
   for (std::size_t i = 0; i < sources.size(); ++i) fmt::print("  {}  {}\n", static_cast<char>('a' + i), sources[i]);
   return 0;
 }

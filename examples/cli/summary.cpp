@@ -80,8 +80,8 @@ void print_training(const NetworkCost& cost, const SummaryFlags& flags, const vi
                c.state > 0 ? bytes_text(c.state) : "-", bytes_text(activations),
                bytes_text(c.parameters + c.gradients + c.state + activations));
   fmt::print(
-      "activations: what the forward pass keeps for the backward pass, the images included; not in it: what both passes hold for a\n"
-      "moment, the workspaces of kernels, the gradients of activations (the largest two or three at a time).\n");
+      "activations: what the forward pass keeps for the backward pass, the images included. Not counted: what both passes\n"
+      "hold for a moment: workspaces of kernels, gradients of activations (the largest two or three at a time).\n");
 }
 
 int summary(const SummaryFlags& flags) {
@@ -118,9 +118,9 @@ int summary(const SummaryFlags& flags) {
   fmt::print("images ({}, {}, {}, {}), {} classes\n\n", flags.batch, size, size, o.channels, o.classes);
   print_table(cost, flags);
   fmt::print(
-      "\nA line counts all below it. Multiply-adds: of convolutions, fully connected layers and both products of attention, for the batch; no\n"
-      "biases, norms, activations, pooling or sums. Kept: what a training pass holds of it for the backward pass. Fused: a norm that its\n"
-      "convolution applies. An output of -: not run as a whole, or not in evaluation.\n");
+      "\nA line counts all below it. Multiply-adds: of the batch, in convolutions, fully connected layers and both products of\n"
+      "attention; no biases, norms, activations, pooling, sums. Kept: what a training pass holds of it for the backward pass.\n"
+      "Fused: a norm that its convolution applies. An output of -: not run as a whole, or not in evaluation.\n");
   fmt::print("forward pass alone: at most {} of images and activations at a time\n", bytes_text(cost.inference_peak));
   if (!cost.cannot_train.empty()) fmt::print("no training pass with batch {}: {}\n", flags.batch, cost.cannot_train);
   if (flags.train) print_training(cost, flags, o);
