@@ -24,13 +24,9 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-void MachineOptions::add_to(CLI::App& command) {
-  command.add_option("--threads", threads, "number of threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("1..1024");
-  command.add_option("--device", device, "cpu, or reference: the plain loops, slow")
-      ->check(CLI::IsMember({"cpu", "reference"}))
-      ->type_name("NAME");
+void MachineOptions::add_to(Command& command) {
+  command.number("--threads", threads, "number of threads; results do not depend on it", {.low = 1, .high = 1024});
+  command.text("--device", device, "cpu, or reference: the plain loops, slow", {.type = "NAME", .choices = {"cpu", "reference"}});
 }
 
 void MachineOptions::apply() const {
@@ -119,7 +115,7 @@ std::string machine_text(Device device) {
 
 std::string with_commas(std::int64_t n) {
   std::string s = fmt::format("{}", n);
-  for (auto i = std::ssize(s) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), ",");
+  for (auto i = std::ssize(s) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), 1, ',');
   return s;
 }
 

@@ -77,16 +77,16 @@ int list(const std::string& filter, bool json) {
 
 }   // namespace
 
-void add_models(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("models", "List the networks: parameters, multiply-adds, published accuracy, paper.");
+void add_models(CommandLine& line) {
+  Command command = line.command("models", "List the networks: parameters, multiply-adds, published accuracy, paper.");
   struct Flags {
     std::string filter;
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("filter", flags->filter, "only those with this in their name, family or paper")->type_name("TEXT");
-  command->add_flag("--json", flags->json, "an array with an object for each: name, params, macs, size, top1, paper, year, ...");
-  command->callback([=, &action] { action = [flags] { return list(flags->filter, flags->json); }; });
+  command.text("filter", flags->filter, "only those with this in their name, family or paper", {.type = "TEXT"});
+  command.flag("--json", flags->json, "an array with an object for each: name, params, macs, size, top1, paper, year, ...");
+  command.action([flags] { return list(flags->filter, flags->json); });
 }
 
 }   // namespace fovea::cli

@@ -129,25 +129,20 @@ int summary(const SummaryFlags& flags) {
 
 }   // namespace
 
-void add_summary(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("summary", "Show a network layer by layer: shapes, parameters, multiply-adds, memory.");
+void add_summary(CommandLine& line) {
+  Command command = line.command("summary", "Show a network layer by layer: shapes, parameters, multiply-adds, memory.");
   auto flags = std::make_shared<SummaryFlags>();
-  const auto number = [&](const char* name, std::int64_t& value, std::int64_t most, const char* help) {
-    command->add_option(name, value, help)->check(CLI::Range(std::int64_t{1}, most))->type_name(fmt::format("1..{}", most));
-  };
-  command->add_option("model", flags->model, "its name; see models")->required()->type_name("NAME");
-  number("--size", flags->size, 4096, "pixels a side of the images [as published]");
-  number("--classes", flags->classes, 1000000, "classes [as published]");
-  number("--channels", flags->channels, 4096, "channels of the images [as published]");
-  number("--batch", flags->batch, 65536, "images [1]");
-  command->add_flag("--small-images", flags->small_images, "the stem for images of 28 to 64 pixels; size 32 if none is given");
-  command->add_flag("--auxiliary-heads", flags->auxiliary_heads, "with GoogLeNet's side classifiers");
-  command->add_flag("--recompute", flags->recompute, "blocks run again in the backward pass");
-  command->add_flag("--train", flags->train, "also the memory of training, with each optimiser");
-  command->add_option("--depth", flags->depth, "fold what lies deeper than this [show all]")
-      ->check(CLI::Range(0, 100))
-      ->type_name("0..100");
-  command->callback([=, &action] { action = [flags] { return summary(*flags); }; });
+  command.text("model", flags->model, "its name; see models", {.type = "NAME", .required = true});
+  command.number("--size", flags->size, "pixels a side of the images [as published]", {.low = 1, .high = 4096});
+  command.number("--classes", flags->classes, "classes [as published]", {.low = 1, .high = 1000000});
+  command.number("--channels", flags->channels, "channels of the images [as published]", {.low = 1, .high = 4096});
+  command.number("--batch", flags->batch, "images [1]", {.low = 1, .high = 65536});
+  command.flag("--small-images", flags->small_images, "the stem for images of 28 to 64 pixels; size 32 if none is given");
+  command.flag("--auxiliary-heads", flags->auxiliary_heads, "with GoogLeNet's side classifiers");
+  command.flag("--recompute", flags->recompute, "blocks run again in the backward pass");
+  command.flag("--train", flags->train, "also the memory of training, with each optimiser");
+  command.number("--depth", flags->depth, "fold what lies deeper than this [show all]", {.low = 0, .high = 100});
+  command.action([flags] { return summary(*flags); });
 }
 
 }   // namespace fovea::cli
