@@ -34,7 +34,7 @@ struct NetworkCost {
   const LayerCost& total() const { return layers.front(); }
 };
 
-/// For `batch` square images of `size` pixels a side. Throws Error for a size that does not go through; see size_that_works.
+/// For `batch` square images of `size` pixels a side. One at a time in a process: its memory on meta is what is counted. Throws Error for a size that does not go through; see size_that_works.
 NetworkCost network_cost(const std::string& model, const ModelOptions& o, std::int64_t size, std::int64_t batch);
 
 /// The least size, not below `size`, that the network takes (options as they are, image_size follows); 0 if there is none up to 4096.
