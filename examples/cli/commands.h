@@ -11,6 +11,7 @@
 #include "tensor/dtype.h"
 #include "tensor/error.h"
 #include "vision/data/folder.h"
+#include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
 
 namespace fovea::cli {
@@ -27,6 +28,9 @@ using Action = std::function<int()>;
 void add_train(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
+void add_import(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
+void add_inspect(CLI::App& app, Action& action);
 
 /// Options that several commands have, with their checks.
 struct MachineOptions {
@@ -35,6 +39,14 @@ struct MachineOptions {
   void add_to(CLI::App& command);
   void apply() const;   // sets the number of threads
   Device where() const { return device == "reference" ? Device::reference : Device::cpu; }
+};
+
+/// The network that --checkpoint or --weights and --model name. Throws UsageError unless it is one of both.
+struct ModelFlags {
+  std::string checkpoint, weights, model;
+  void add_to(CLI::App& command);
+  const std::string& source() const { return checkpoint.empty() ? weights : checkpoint; }   // for messages
+  vision::LoadedModel load(Device device, std::FILE* talk) const;   // what an import leaves open is told to `talk`
 };
 
 /// How the user called this program, for the commands we suggest: argv[0], quoted for the shell where needed.

@@ -1,4 +1,4 @@
-// main.cpp: the `fovea` command: train, eval, predict. Exit codes: 0 fine, 2 the command line cannot be meant, 1 anything else.
+// main.cpp: the `fovea` command. Exit codes: 0 fine, 2 the command line cannot be meant, 1 anything else.
 #include <fmt/format.h>
 
 #include <csignal>
@@ -54,6 +54,9 @@ int main(int argc, char** argv) {
   cli::add_train(app, action);
   cli::add_eval(app, action);
   cli::add_predict(app, action);
+  cli::add_import(app, action);
+  cli::add_export(app, action);
+  cli::add_inspect(app, action);
   std::signal(SIGXFSZ, SIG_IGN);   // a file past the user's size limit is an error of the write, not the end of the program
   if (argc > 0) cli::program = cli::quoted(argv[0]);
   try {
