@@ -1,42 +1,33 @@
 // commands.h: the commands of `fovea`, one file each, and what they share.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
-#include <map>
 #include <string>
 
+#include "examples/cli/flags.h"
 #include "tensor/dtype.h"
-#include "tensor/error.h"
 #include "vision/data/folder.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
 
 namespace fovea::cli {
 
-/// A command line that cannot be meant: exit code 2.
-struct UsageError : Error {
-  using Error::Error;
-};
 constexpr int kExitError = 1, kExitUsage = 2, kExitInterrupted = 130;   // 128 + SIGINT, as shells count
 
-/// What main() calls when a command was chosen; the exit code.
-using Action = std::function<int()>;
-/// Each adds its subcommand with its flags to `app` and sets `action` when it is the one.
-void add_train(CLI::App& app, Action& action);
-void add_eval(CLI::App& app, Action& action);
-void add_predict(CLI::App& app, Action& action);
-void add_import(CLI::App& app, Action& action);
-void add_export(CLI::App& app, Action& action);
-void add_inspect(CLI::App& app, Action& action);
+/// Each adds its command with its flags to the command line.
+void add_train(CommandLine& line);
+void add_eval(CommandLine& line);
+void add_predict(CommandLine& line);
+void add_import(CommandLine& line);
+void add_export(CommandLine& line);
+void add_inspect(CommandLine& line);
 
 /// Options that several commands have, with their checks.
 struct MachineOptions {
   int threads = 0;   // 0: one a core
   std::string device = "cpu";
-  void add_to(CLI::App& command);
+  void add_to(Command& command);
   void apply() const;   // sets the number of threads
   Device where() const { return device == "reference" ? Device::reference : Device::cpu; }
 };
@@ -44,7 +35,7 @@ struct MachineOptions {
 /// The network that --checkpoint or --weights and --model name. Throws UsageError unless it is one of both.
 struct ModelFlags {
   std::string checkpoint, weights, model;
-  void add_to(CLI::App& command);
+  void add_to(Command& command);
   const std::string& source() const { return checkpoint.empty() ? weights : checkpoint; }   // for messages
   vision::LoadedModel load(Device device, std::FILE* talk) const;   // what an import leaves open is told to `talk`
 };

@@ -25,13 +25,9 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-void MachineOptions::add_to(CLI::App& command) {
-  command.add_option("--threads", threads, "number of threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("1..1024");
-  command.add_option("--device", device, "cpu, or reference: the plain loops, slow")
-      ->check(CLI::IsMember({"cpu", "reference"}))
-      ->type_name("NAME");
+void MachineOptions::add_to(Command& command) {
+  command.number("--threads", threads, "number of threads; results do not depend on it", {.low = 1, .high = 1024});
+  command.text("--device", device, "cpu, or reference: the plain loops, slow", {.type = "NAME", .choices = {"cpu", "reference"}});
 }
 
 void MachineOptions::apply() const {
@@ -112,13 +108,12 @@ vision::DataSplits load_data(const DataRequest& r, std::FILE* talk) {
   return data;
 }
 
-void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("--checkpoint", checkpoint, "a run's best.safetensors or last.safetensors, or what import wrote")->type_name("FILE");
-  command
-      .add_option("--weights", weights,
-                  "instead: another program's weights (.pth, .safetensors), or published ones by name (resnet50, resnet50.IMAGENET1K_V1)")
-      ->type_name("FILE|NAME");
-  command.add_option("--model", model, "which network --weights are for [what published weights are for]")->type_name("NAME");
+void ModelFlags::add_to(Command& command) {
+  command.text("--checkpoint", checkpoint, "a run's best.safetensors or last.safetensors, or what import wrote", {.type = "FILE"});
+  command.text("--weights", weights,
+               "instead: another program's weights (.pth, .safetensors), or published ones by name (resnet50, resnet50.IMAGENET1K_V1)",
+               {.type = "FILE|NAME"});
+  command.text("--model", model, "which network --weights are for [what published weights are for]", {.type = "NAME"});
 }
 
 vision::LoadedModel ModelFlags::load(Device device, std::FILE* talk) const {
@@ -140,7 +135,7 @@ std::string machine_text(Device device) {
 
 std::string with_commas(std::int64_t n) {
   std::string s = fmt::format("{}", n);
-  for (auto i = std::ssize(s) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), ",");
+  for (auto i = std::ssize(s) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), 1, ',');
   return s;
 }
 

@@ -107,24 +107,20 @@ int eval(EvalFlags& flags) {
 
 }   // namespace
 
-void add_eval(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("eval", "Measure a checkpoint's accuracy on a data set.");
+void add_eval(CommandLine& line) {
+  Command command = line.command("eval", "Measure a checkpoint's accuracy on a data set.");
   auto flags = std::make_shared<EvalFlags>();
-  flags->network.add_to(*command);
-  command->add_option("--data", flags->data, "the data set, by name or as a folder [mnist]")->type_name("mnist|folder:PATH");
-  command->add_option("--data-dir", flags->data_dir, "folder of the data set's files")->type_name("FOLDER");
-  command->add_option("--split", flags->split, "which part of it [test; where there is none, validation]")
-      ->check(CLI::IsMember({"test", "validation", "train"}))
-      ->type_name("test|validation|train");
-  command->add_option("--limit", flags->limit, "the first so many pictures only")
-      ->check(CLI::Range(1, 1000000000))
-      ->type_name("1..1000000000");
-  command->add_option("--damaged", flags->damaged, "image files that cannot be read: an error, or left out [error]")
-      ->check(CLI::IsMember({"error", "skip"}))
-      ->type_name("error|skip");
-  flags->machine.add_to(*command);
-  command->add_flag("--json", flags->json, "print the result as JSON, with the confusion matrix (rows: true classes)");
-  command->callback([=, &action] { action = [flags] { return eval(*flags); }; });
+  flags->network.add_to(command);
+  command.text("--data", flags->data, "the data set, by name or as a folder [mnist]", {.type = "mnist|folder:PATH"});
+  command.text("--data-dir", flags->data_dir, "folder of the data set's files", {.type = "FOLDER"});
+  command.text("--split", flags->split, "which part of it [test; where there is none, validation]",
+               {.choices = {"test", "validation", "train"}});
+  command.number("--limit", flags->limit, "the first so many pictures only", {.low = 1, .high = 1000000000});
+  command.text("--damaged", flags->damaged, "image files that cannot be read: an error, or left out [error]",
+               {.choices = {"error", "skip"}});
+  flags->machine.add_to(command);
+  command.flag("--json", flags->json, "print the result as JSON, with the confusion matrix (rows: true classes)");
+  command.action([flags] { return eval(*flags); });
 }
 
 }   // namespace fovea::cli

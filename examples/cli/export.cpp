@@ -25,15 +25,16 @@ int export_model(const std::string& in, const std::string& out) {
 
 }   // namespace
 
-void add_export(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("export", "Write a checkpoint's weights for PyTorch, with its names and layout.");
+void add_export(CommandLine& line) {
+  Command command = line.command("export", "Write a checkpoint's weights for PyTorch, with its names and layout.");
   struct Flags {
     std::string in, out;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("in", flags->in, "a checkpoint: a run's best.safetensors, or what import wrote")->required()->type_name("FILE");
-  command->add_option("out", flags->out, "the file to write: .safetensors, or .pth for torch.load(weights_only=True)")->required()->type_name("FILE");
-  command->callback([=, &action] { action = [flags] { return export_model(flags->in, flags->out); }; });
+  command.text("in", flags->in, "a checkpoint: a run's best.safetensors, or what import wrote", {.type = "FILE", .required = true});
+  command.text("out", flags->out, "the file to write: .safetensors, or .pth for torch.load(weights_only=True)",
+               {.type = "FILE", .required = true});
+  command.action([flags] { return export_model(flags->in, flags->out); });
 }
 
 }   // namespace fovea::cli

@@ -1,6 +1,9 @@
 // import.cpp: `fovea import`: weights of another program, or published ones, become a checkpoint that says what it is.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <fstream>
 
 #include "examples/cli/commands.h"
@@ -10,10 +13,9 @@ namespace fovea::cli {
 namespace {
 
 struct ImportFlags {
-  std::string in, out, model, names, filter;
+  std::string in, out, model, names, filter, mean, std;
   vision::ImportOptions options;
   std::int64_t resize = 0;
-  std::vector<float> mean, std;
 };
 
 std::vector<std::string> read_names(const std::string& path, std::size_t classes) {
@@ -25,6 +27,23 @@ std::vector<std::string> read_names(const std::string& path, std::size_t classes
   return names;
 }
 
+/// "0.5,0.5,0.5"
+std::vector<float> per_channel(const char* flag, const std::string& text, std::int64_t channels) {
+  std::vector<float> numbers;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    float x = 0;
+    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, x);
+    if (error != std::errc{} || stop != text.data() + end || !std::isfinite(x))
+      throw UsageError(fmt::format("{}: expected numbers with commas between them, got '{}'", flag, text));
+    numbers.push_back(x);
+    at = end + 1;
+  }
+  if (std::ssize(numbers) != channels)
+    throw UsageError(fmt::format("{}: expected a number for each of {} channels, got {}", flag, channels, numbers.size()));
+  return numbers;
+}
+
 int import(const ImportFlags& flags) {
   vision::OpenedModel opened = vision::open_model(flags.in, flags.model, flags.options, stdout);
   vision::ModelCard& card = opened.model.card;
@@ -33,11 +52,8 @@ int import(const ImportFlags& flags) {
   if (card.resize < card.height) throw UsageError(fmt::format("--resize: expected at least the image size {}, got {}", card.height, card.resize));
   if (!flags.filter.empty()) card.filter = flags.filter == "bicubic" ? vision::ResizeFilter::bicubic : vision::ResizeFilter::bilinear;
   for (const auto& [flag, given, own] : {std::tuple{"--mean", &flags.mean, &card.mean}, std::tuple{"--std", &flags.std, &card.std}})
-    if (!given->empty()) {
-      if (std::ssize(*given) != card.channels)
-        throw UsageError(fmt::format("{}: expected a number for each of {} channels, got {}", flag, card.channels, given->size()));
-      *own = *given;
-    }
+    if (!given->empty()) *own = per_channel(flag, *given, card.channels);
+  if (*std::min_element(card.std.begin(), card.std.end()) <= 0) throw UsageError("--std: expected numbers above 0");
   if (!flags.names.empty()) card.class_names = read_names(flags.names, card.class_names.size());
   vision::save_model(flags.out, *opened.model.network, card);
   fmt::print("{}", opened.report->str());
@@ -49,35 +65,29 @@ int import(const ImportFlags& flags) {
 
 }   // namespace
 
-void add_import(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("import", "Make a checkpoint of weights from PyTorch, timm, mmpretrain, or of published ones.");
+void add_import(CommandLine& line) {
+  Command command = line.command("import", "Make a checkpoint of weights from PyTorch, timm, mmpretrain, or of published ones.");
   auto flags = std::make_shared<ImportFlags>();
-  command->add_option("in", flags->in, "a .pth, .pt or .safetensors file, or published weights by name (resnet50, resnet50.IMAGENET1K_V1)")
-      ->required()
-      ->type_name("FILE|NAME");
-  command->add_option("out", flags->out, "the checkpoint to write")->required()->type_name("FILE");
-  command->add_option("--model", flags->model, "which network the weights are for [what published weights are for]")->type_name("NAME");
-  command->add_option("--classes", flags->options.classes, "classes of the network; if the file has others, the classifier is new [the file's]")
-      ->check(CLI::Range(1, 1000000))
-      ->type_name("1..1000000");
-  command->add_option("--image-size", flags->options.image_size, "side of the pictures; position embeddings are resized to it [the weights']")
-      ->check(CLI::Range(1, 65536))
-      ->type_name("1..65536");
-  command->add_option("--channels", flags->options.channels, "of the pictures [3]")->check(CLI::Range(1, 64))->type_name("1..64");
-  command->add_option("--key", flags->options.key, "which dictionary of the file, as in model_ema [averaged weights first, then others]")
-      ->type_name("KEY");
-  command->add_flag("--strict", flags->options.strict, "an entry that is missing, left over or of the wrong shape is an error");
-  command->add_option("--resize", flags->resize, "the shorter side of pictures before their middle is cut out [published, or size * 256 / 224]")
-      ->check(CLI::Range(1, 65536))
-      ->type_name("1..65536");
-  command->add_option("--interpolation", flags->filter, "of that resizing [published, or bilinear]")
-      ->check(CLI::IsMember({"bilinear", "bicubic"}))
-      ->type_name("bilinear|bicubic");
-  command->add_option("--mean", flags->mean, "of pixels / 255, per channel [published, or ImageNet's]")->delimiter(',')->type_name("R,G,B");
-  command->add_option("--std", flags->std, "likewise")->delimiter(',')->type_name("R,G,B");
-  command->add_option("--class-names", flags->names, "a text file with a class's name a line [ImageNet's for 1000 classes, else numbers]")
-      ->type_name("FILE");
-  command->callback([=, &action] { action = [flags] { return import(*flags); }; });
+  vision::ImportOptions& o = flags->options;
+  command.text("in", flags->in, "a .pth, .pt or .safetensors file, or published weights by name (resnet50, resnet50.IMAGENET1K_V1)",
+               {.type = "FILE|NAME", .required = true});
+  command.text("out", flags->out, "the checkpoint to write", {.type = "FILE", .required = true});
+  command.text("--model", flags->model, "which network the weights are for [what published weights are for]", {.type = "NAME"});
+  command.number("--classes", o.classes, "classes of the network; if the file has others, the classifier is new [the file's]",
+                 {.low = 1, .high = 1000000});
+  command.number("--image-size", o.image_size, "side of the pictures; position embeddings are resized to it [the weights']",
+                 {.low = 1, .high = 65536});
+  command.number("--channels", o.channels, "of the pictures [3]", {.low = 1, .high = 64});
+  command.text("--key", o.key, "which dictionary of the file, as in model_ema [averaged weights first, then others]", {.type = "KEY"});
+  command.flag("--strict", o.strict, "an entry that is missing, left over or of the wrong shape is an error");
+  command.number("--resize", flags->resize, "shorter side of pictures before their middle is cut out [published, or image size * 256 / 224]",
+                 {.low = 1, .high = 65536});
+  command.text("--interpolation", flags->filter, "of that resizing [published, or bilinear]", {.choices = {"bilinear", "bicubic"}});
+  command.text("--mean", flags->mean, "of pixels / 255, per channel [published, or ImageNet's]", {.type = "R,G,B"});
+  command.text("--std", flags->std, "likewise", {.type = "R,G,B"});
+  command.text("--class-names", flags->names, "a text file, a class's name a line [ImageNet's for 1000 classes, else numbers]",
+               {.type = "FILE"});
+  command.action([flags] { return import(*flags); });
 }
 
 }   // namespace fovea::cli

@@ -99,16 +99,16 @@ int inspect(const std::string& path, bool json) {
 
 }   // namespace
 
-void add_inspect(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("inspect", "Show what is in a file of weights: names, shapes, dtypes, statistics, metadata.");
+void add_inspect(CommandLine& line) {
+  Command command = line.command("inspect", "Show what is in a file of weights: names, shapes, dtypes, statistics, metadata.");
   struct Flags {
     std::string file;
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("file", flags->file, "a .safetensors, .pth or .pt file")->required()->type_name("FILE");
-  command->add_flag("--json", flags->json, "print one JSON object");
-  command->callback([=, &action] { action = [flags] { return inspect(flags->file, flags->json); }; });
+  command.text("file", flags->file, "a .safetensors, .pth or .pt file", {.type = "FILE", .required = true});
+  command.flag("--json", flags->json, "print one JSON object");
+  command.action([flags] { return inspect(flags->file, flags->json); });
 }
 
 }   // namespace fovea::cli

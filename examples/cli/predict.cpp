@@ -106,20 +106,18 @@ int predict(const PredictFlags& flags) {
 
 }   // namespace
 
-void add_predict(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("predict", "Tell what pictures show.");
+void add_predict(CommandLine& line) {
+  Command command = line.command("predict", "Tell what pictures show.");
   auto flags = std::make_shared<PredictFlags>();
-  command->add_option("images", flags->images, "PNG, JPEG, BMP or PNM files")->required()->type_name("IMAGE");
-  flags->network.add_to(*command);
-  command->add_option("--top", flags->top, "show the so many most probable classes [3]")->check(CLI::Range(1, 1000))->type_name("1..1000");
-  command
-      ->add_option("--invert", flags->invert,
-                   "exchange light and dark [auto: where a grey picture's border is light and the network's data is dark]")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
-      ->type_name("auto|on|off");
-  flags->machine.add_to(*command);
-  command->add_flag("--json", flags->json, "print one JSON object a picture, with every class's probability");
-  command->callback([=, &action] { action = [flags] { return predict(*flags); }; });
+  command.texts("images", flags->images, "PNG, JPEG, BMP or PNM files", {.type = "IMAGE", .required = true});
+  flags->network.add_to(command);
+  command.number("--top", flags->top, "show the so many most probable classes [3]", {.low = 1, .high = 1000});
+  command.text("--invert", flags->invert,
+               "exchange light and dark [auto: where a grey picture's border is light and the network's data is dark]",
+               {.choices = {"auto", "on", "off"}});
+  flags->machine.add_to(command);
+  command.flag("--json", flags->json, "print one JSON object a picture, with every class's probability");
+  command.action([flags] { return predict(*flags); });
 }
 
 }   // namespace fovea::cli

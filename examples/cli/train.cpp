@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "examples/cli/commands.h"
@@ -150,30 +151,25 @@ int train(const TrainFlags& flags) {
 
 }   // namespace
 
-void add_train(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("train", "Train a network; without flags: MNIST to 99.5 % in a minute or two.");
+void add_train(CommandLine& line) {
+  Command command = line.command("train", "Train a network; without flags: MNIST to 99.5 % in a minute or two.");
   auto flags = std::make_shared<TrainFlags>();
-  static const Recipe defaults;
+  const Recipe defaults;
   for (const RecipeField& f : vision::recipe_fields()) {
     const std::string usual = field_text(defaults, f);
     const bool unset = usual.empty() || (usual == "0" && f.low > 0);
-    command->add_option("--" + f.flag(), flags->fields[f.key], unset ? f.help : fmt::format("{} [{}]", f.help, usual))
-        ->type_name(f.range().empty() ? "TEXT" : f.range())
-        ->take_last();
+    command.text("--" + f.flag(), flags->fields[f.key], unset ? f.help : fmt::format("{} [{}]", f.help, usual),
+                 {.type = f.range().empty() ? "TEXT" : f.range(), .last_counts = true});
   }
-  command->add_option("--recipe", flags->recipe, "a TOML file with any of the above; flags win over it")->type_name("FILE");
-  command->add_option("--out", flags->out, "the run's folder [runs/<data>-<model>-<n>]")->type_name("FOLDER");
-  CLI::Option* resume =
-      command->add_option("--resume", flags->resume, "go on with the run in FOLDER (or in --out)")->expected(0, 1)->type_name("FOLDER");
-  command->add_flag("--json", flags->json, "print the result as JSON on standard output, all else on standard error");
-  command->callback([=, &action] {
-    std::erase_if(flags->fields, [&](const auto& entry) {
-      const auto f =
-          std::find_if(vision::recipe_fields().begin(), vision::recipe_fields().end(), [&](const auto& x) { return x.key == entry.first; });
-      return command->get_option("--" + f->flag())->count() == 0;
-    });
-    flags->resuming = resume->count() > 0;
-    action = [flags] { return train(*flags); };
+  command.text("--recipe", flags->recipe, "a TOML file with any of the above; flags win over it", {.type = "FILE"});
+  command.text("--out", flags->out, "the run's folder [runs/<data>-<model>-<n>]", {.type = "FOLDER"});
+  command.text("--resume", flags->resume, "go on with the run in FOLDER (or in --out)", {.type = "FOLDER", .value_optional = true});
+  command.flag("--json", flags->json, "print the result as JSON on standard output, all else on standard error");
+  command.action([=] {
+    for (const RecipeField& f : vision::recipe_fields())
+      if (!command.given("--" + f.flag())) flags->fields.erase(f.key);
+    flags->resuming = command.given("--resume");
+    return train(*flags);
   });
 }
 

@@ -64,7 +64,7 @@ GoogLeNet::GoogLeNet(std::int64_t large_kernel, const ModelOptions& o) {
   if (!o.small_images) pool("maxpool1", 3);                                               // 56x56x64
   convolution("conv2", 64, 64, 1);
   convolution("conv3", 64, 192, 3);                             // 56x56x192
-  if (!o.small_images) pool("maxpool2", 3);                     // 28x28x192
+  pool("maxpool2", 3);                                          // 28x28x192; for small pictures the first reduction
   inception("inception3a", {192, 64, 96, 128, 16, 32, 32});     // 28x28x256
   inception("inception3b", {256, 128, 128, 192, 32, 96, 64});   // 28x28x480
   pool("maxpool3", 3);                                          // 14x14x480

@@ -100,7 +100,7 @@ std::vector<ModelEntry> swin_models() {
                        .size = 224,
                        .make = [config](const ModelOptions& o) {
                          SwinConfig c = config;
-                         if (o.small_images) c.patch = 1, c.window = 4;   // 32, 16, 8 and 4 patches a side
+                         if (o.small_images) c.patch = 2, c.window = 4;   // 16, 8, 4 and 2 patches a side for 32 pixels
                          return std::make_unique<SwinTransformer>(c, o);
                        }});
   return entries;
