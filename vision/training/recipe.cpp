@@ -25,6 +25,8 @@ const std::vector<RecipeField>& recipe_fields() {
   }();
   static const std::vector<RecipeField> fields = {
       {"model", "the network, by name", &R::model, 0, 0, model_names},
+      {"weights", "to begin with: a .pth or .safetensors file, or published ones by name (resnet50); other classes get a new classifier",
+       &R::weights},
       {"data",
        "the data set: by name, or a folder with train/, val/ and test/, in each a folder of pictures for each class",
        &R::data,

@@ -24,6 +24,7 @@ struct RecipeError : Error {
 struct Recipe {
   // What decides the result.
   std::string model = "resnet8_mnist";
+  std::string weights;   // what the network begins with: a file of any program, or published weights by name; "": random ones
   std::string data = "mnist";
   std::int64_t epochs = 12;
   std::int64_t batch = 128;

@@ -304,9 +304,10 @@ Imported import_weights(const std::string& model, const WeightFile& file, const 
   ModelOptions options{.classes = o.classes > 0 ? o.classes : kGuess, .channels = o.channels};
   const auto entry = std::find_if(models().begin(), models().end(), [&](const ModelEntry& m) { return m.name == model; });
   const std::int64_t size = entry == models().end() ? 0 : entry->size;
-  if (o.image_size > 0) options.image_size = o.image_size, options.small_images = o.image_size <= 64 && size > 64;
+  options.image_size = o.image_size;
   const auto make = [&] {
     const nn::NoInit no_init;
+    options.small_images = (options.image_size > 0 ? options.image_size : size) <= 64;   // as checkpoints say it: model_options()
     return build(model, options);
   };
   {   // a first look at the names

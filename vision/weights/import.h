@@ -23,13 +23,13 @@ struct ImportOptions {
   std::int64_t classes = 0;      // of the network; 0: as many as the file has
   std::int64_t channels = 3;
   std::int64_t image_size = 0;   // of transformers; 0: what the file's position embedding is for
-  std::string key;               // which of the file's dictionaries, "model"; "": the one that looks like weights, averaged ones first
+  std::string key = {};            // which of the file's dictionaries, "model"; "": the one that looks like weights, averaged ones first
   bool strict = false;           // an entry missing, left over or of wrong shape is an error
 };
 
 struct ImportReport {
   std::string format;              // of the file
-  std::string key;                 // the dictionary that was read, "state_dict.module"; "": there was none
+  std::string key = {};              // the dictionary that was read, "state_dict.module"; "": there was none
   std::string library;             // whose names it has
   nn::LoadReport load;             // in our names
   bool fresh = false;              // the classifier is new

@@ -24,8 +24,8 @@ std::vector<NamingScheme> make_schemes() {
 
   // ---- residual networks
   const std::vector<NameRule> mm_residual = {
-      {"backbone.stem.{0,1,3,4,6}.*", "conv1.{0,1,3,4,6}.*"},
-      {"backbone.stem.7.*", "bn1.*"},
+      {"backbone.stem.{0.conv,0.bn,1.conv,1.bn,2.conv}.*", "conv1.{0,1,3,4,6}.*"},
+      {"backbone.stem.2.bn.*", "bn1.*"},
       {"backbone.*", "*"},
       {"layer#.#.se_layer.conv{1,2}.conv.*", "layer#.#.se.fc{1,2}.*"},
       {"head.fc.*", "fc.*"},
