@@ -1,7 +1,7 @@
 // weight_files.cpp: files of weights with damage by chance. Whatever the bytes, read_weight_file gives tensors or throws Error: it does not
 // crash, run forever or take memory without bound (the address space is limited here, and std::bad_alloc ends the program).
 //
-//   fuzz_weight_files ITERATIONS SEEDS...     seeds are files or folders; the same iterations every time
+//   fuzz_weight_files ITERATIONS FILES... FOLDERS...     whole files, then folders of damaged ones; the same every time
 //   clang++ -fsanitize=fuzzer,address -DFOVEA_LIBFUZZER ... gives libFuzzer's program instead
 #include <sys/resource.h>
 #include <unistd.h>
@@ -49,9 +49,10 @@ namespace {
 
 using Random = std::mt19937_64;   // its numbers are the same everywhere, unlike those of the distributions
 
-std::string mutated(const std::vector<std::string>& seeds, Random& random) {
+/// Half of the time from one of the first `whole` seeds: damaged ones are refused early.
+std::string mutated(const std::vector<std::string>& seeds, std::size_t whole, Random& random) {
   const auto below = [&](std::size_t n) { return n == 0 ? 0 : static_cast<std::size_t>(random() % n); };
-  std::string s = seeds[below(seeds.size())];
+  std::string s = seeds[below(below(2) ? whole : seeds.size())];
   for (std::size_t changes = 1 + below(4); changes > 0 && !s.empty(); --changes) {
     const std::size_t at = below(s.size()), n = std::min(1 + below(16), s.size() - at);
     switch (below(8)) {
@@ -83,7 +84,7 @@ std::string mutated(const std::vector<std::string>& seeds, Random& random) {
 }   // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return std::fprintf(stderr, "usage: %s ITERATIONS SEEDS...\n", argv[0]), 2;
+  if (argc < 3) return std::fprintf(stderr, "usage: %s ITERATIONS FILES... FOLDERS...\n", argv[0]), 2;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   const rlimit limit{.rlim_cur = rlim_t{2} << 30, .rlim_max = rlim_t{2} << 30};
   setrlimit(RLIMIT_AS, &limit);
@@ -103,11 +104,13 @@ int main(int argc, char** argv) {
       add(argv[i]);
     }
   }
+  const auto whole = static_cast<std::size_t>(std::count_if(argv + 2, argv + argc, [](const char* a) { return !std::filesystem::is_directory(a); }));
+  if (whole == 0 || std::filesystem::is_directory(argv[2])) return std::fprintf(stderr, "expected whole files in front of folders\n"), 2;
   Random random(1);
   const long iterations = std::atol(argv[1]);
   long read = 0;
   for (long i = 0; i < iterations; ++i) {
-    const std::string bytes = mutated(seeds, random);
+    const std::string bytes = mutated(seeds, whole, random);
     read += try_file(bytes.data(), bytes.size());
   }
   std::printf("%ld files, %ld read, %ld refused\n", iterations, read, iterations - read);

@@ -94,7 +94,7 @@ def pth(name, value, data=bytes(8), raw=False):
 
 
 SYSTEM = b"cposix\nsystem\n" + text("touch /tmp/fovea_was_here") + b"\x85R"
-pth("inert_call_of_a_function", SYSTEM + b"0" + tensor())   # beside the tensors: never made
+pth("inert_call_of_a_function", tensor() + text("args") + SYSTEM)   # beside the tensors: never made
 pth("inert_call_at_the_top", b"\x80\x02" + SYSTEM + b".", raw=True)
 pth("function_as_storage", tensor(storage=SYSTEM))
 pth("function_as_size", GLOBAL["v2"] + b"((" + text("storage") + GLOBAL["float"] + text("0") + text("cpu") + number(2) + b"tQ" + number(0) + SYSTEM
