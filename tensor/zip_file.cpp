@@ -144,7 +144,8 @@ void ZipWriter::add(const std::string& name, const void* data, std::uint64_t byt
   const auto padding = static_cast<std::uint16_t>((kAlignment - content % kAlignment) % kAlignment);
   put<std::uint32_t>(directory_, kCentral), put<std::uint16_t>(directory_, 20);
   directory_ += common;
-  put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0);
+  put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0),
+      put<std::uint16_t>(directory_, 0);
   put<std::uint32_t>(directory_, 0), put<std::uint32_t>(directory_, static_cast<std::uint32_t>(at_));
   directory_ += name;
 

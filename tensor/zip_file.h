@@ -23,8 +23,8 @@ bool is_zip(const InputFile& file);
 /// twice, more than 2^20 members. (Compression would let a small file ask for any amount of memory, and torch.save never compresses.)
 std::map<std::string, ZipMember> read_zip_directory(const InputFile& file);
 
-/// Writes such an archive, member by member. Contents begin at multiples of 64 bytes, so that readers can map them. Throws Error past 65,535
-/// members or 4 GiB.
+/// Writes such an archive, member by member. Contents begin at multiples of 64 bytes, so that readers can map them. Throws Error past
+/// 65,535 members or 4 GiB.
 class ZipWriter {
  public:
   explicit ZipWriter(const std::filesystem::path& path) : path_(path.string()), file_(path) {}

@@ -37,7 +37,7 @@ struct ModelFlags {
   std::string checkpoint, weights, model;
   void add_to(Command& command);
   const std::string& source() const { return checkpoint.empty() ? weights : checkpoint; }   // for messages
-  vision::LoadedModel load(Device device, std::FILE* talk) const;   // what an import leaves open is told to `talk`
+  vision::LoadedModel load(Device device, std::FILE* talk) const;                           // what an import leaves open is told to `talk`
 };
 
 /// How the user called this program, for the commands we suggest: argv[0], quoted for the shell where needed.

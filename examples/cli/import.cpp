@@ -23,7 +23,8 @@ std::vector<std::string> read_names(const std::string& path, std::size_t classes
   std::vector<std::string> names;
   for (std::string line; std::getline(in, line);) names.push_back(line);
   if (!in.eof()) throw Error(path + ": cannot be read");
-  if (names.size() != classes) throw Error(fmt::format("{}: expected a name a line for each of {} classes, got {}", path, classes, names.size()));
+  if (names.size() != classes)
+    throw Error(fmt::format("{}: expected a name a line for each of {} classes, got {}", path, classes, names.size()));
   return names;
 }
 
@@ -49,7 +50,8 @@ int import(const ImportFlags& flags) {
   vision::ModelCard& card = opened.model.card;
   if (!opened.report) throw Error(flags.in + ": a checkpoint of Fovea already; nothing to import");
   if (flags.resize > 0) card.resize = flags.resize;
-  if (card.resize < card.height) throw UsageError(fmt::format("--resize: expected at least the image size {}, got {}", card.height, card.resize));
+  if (card.resize < card.height)
+    throw UsageError(fmt::format("--resize: expected at least the image size {}, got {}", card.height, card.resize));
   if (!flags.filter.empty()) card.filter = flags.filter == "bicubic" ? vision::ResizeFilter::bicubic : vision::ResizeFilter::bilinear;
   for (const auto& [flag, given, own] : {std::tuple{"--mean", &flags.mean, &card.mean}, std::tuple{"--std", &flags.std, &card.std}})
     if (!given->empty()) *own = per_channel(flag, *given, card.channels);
@@ -80,7 +82,8 @@ void add_import(CommandLine& line) {
   command.number("--channels", o.channels, "of the pictures [3]", {.low = 1, .high = 64});
   command.text("--key", o.key, "which dictionary of the file, as in model_ema [averaged weights first, then others]", {.type = "KEY"});
   command.flag("--strict", o.strict, "an entry that is missing, left over or of the wrong shape is an error");
-  command.number("--resize", flags->resize, "shorter side of pictures before their middle is cut out [published, or image size * 256 / 224]",
+  command.number("--resize", flags->resize,
+                 "shorter side of pictures before their middle is cut out [published, or image size * 256 / 224]",
                  {.low = 1, .high = 65536});
   command.text("--interpolation", flags->filter, "of that resizing [published, or bilinear]", {.choices = {"bilinear", "bicubic"}});
   command.text("--mean", flags->mean, "of pixels / 255, per channel [published, or ImageNet's]", {.type = "R,G,B"});

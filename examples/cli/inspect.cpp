@@ -66,8 +66,8 @@ int inspect(const std::string& path, bool json) {
       const std::size_t line = value.find('\n');
       fmt::print("  {}: {}{}\n", printable(key, 60), printable(value.substr(0, line), 100), line == std::string::npos ? "" : " ...");
     }
-    fmt::print("{:<{}}  {:<{}}  {:<5}  {:>11}  {:>11}  {:>11}  {:>11}\n", "name", width, "shape", shape_width, "dtype", "min", "max", "mean",
-               "std");
+    fmt::print("{:<{}}  {:<{}}  {:<5}  {:>11}  {:>11}  {:>11}  {:>11}\n", "name", width, "shape", shape_width, "dtype", "min", "max",
+               "mean", "std");
   }
   for (const auto& [name, t] : file.tensors.tensors) {
     const Statistics s = measure(t);

@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
       add(argv[i]);
     }
   }
-  const auto whole = static_cast<std::size_t>(std::count_if(argv + 2, argv + argc, [](const char* a) { return !std::filesystem::is_directory(a); }));
+  const auto whole =
+      static_cast<std::size_t>(std::count_if(argv + 2, argv + argc, [](const char* a) { return !std::filesystem::is_directory(a); }));
   if (whole == 0 || std::filesystem::is_directory(argv[2])) return std::fprintf(stderr, "expected whole files in front of folders\n"), 2;
   Random random(1);
   const long iterations = std::atol(argv[1]);

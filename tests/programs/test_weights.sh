@@ -5,11 +5,12 @@ start "$@"
 export FOVEA_CACHE=$PWD/cache TORCH_HOME=$PWD/torch
 
 # A network of two classes, trained for seconds on a dark and a light folder.
+picture() { printf 'P6\n12 12\n255\n' && head -c 432 /dev/zero | tr '\0' "\\$(printf %o $1)"; }
 for split in train test; do
+  mkdir -p p/$split/dark p/$split/light
   for i in {1..20}; do
-    mkdir -p p/$split/dark p/$split/light
-    printf 'P2\n12 12\n255\n%s\n' "$(for _ in {1..144}; do echo $((i + RANDOM % 30)); done)" >p/$split/dark/$i.pgm
-    printf 'P2\n12 12\n255\n%s\n' "$(for _ in {1..144}; do echo $((255 - i - RANDOM % 30)); done)" >p/$split/light/$i.pgm
+    picture $((i + 10)) >p/$split/dark/$i.ppm
+    picture $((250 - i)) >p/$split/light/$i.ppm
   done
 done
 expect 0 "$fovea" train --data folder:p --model resnet20_he_cifar --epochs 1 --batch 8 --out a
@@ -30,9 +31,9 @@ statistics() { "$fovea" inspect a/best.safetensors --json | grep -o "\"$1\":\"\[
 expect 0 "$fovea" import net.pth b.safetensors --model resnet20_he_cifar --image-size 12 --resize 12 --class-names names --strict \
   --mean "$(statistics mean)" --std "$(statistics std)"
 says out '0 missing, 0 unexpected, 0 of wrong shape'
-expect 0 "$fovea" predict --checkpoint a/best.safetensors p/test/dark/3.pgm --json && cp out first
-expect 0 "$fovea" predict --checkpoint b.safetensors p/test/dark/3.pgm --json && cmp -s out first || fail 'the imported network predicts something else'
-expect 0 "$fovea" predict --weights net.pth --model resnet20_he_cifar p/test/dark/3.pgm && says out '%'
+expect 0 "$fovea" predict --checkpoint a/best.safetensors p/test/dark/3.ppm --json && cp out first
+expect 0 "$fovea" predict --checkpoint b.safetensors p/test/dark/3.ppm --json && cmp -s out first || fail 'the imported network predicts something else'
+expect 0 "$fovea" predict --weights net.pth --model resnet20_he_cifar p/test/dark/3.ppm && says out '%'
 expect 0 "$fovea" eval --checkpoint b.safetensors --data folder:p && says out 'folder:p test: accuracy'
 
 # Training begins with them; other classes get a new classifier.
@@ -46,7 +47,7 @@ refuses 'not weights of mobilenet_v2' import net.pth d.safetensors --model mobil
 refuses 'name it with --model' import net.pth d.safetensors
 refuses 'no such file, and no published weights of that name \(did you mean resnet50' import resnet5O d.safetensors
 refuses 'did you mean resnet20_he_cifar' import net.pth d.safetensors --model resnet20_he_cifer
-usage 'either --checkpoint FILE or --weights' predict p/test/dark/3.pgm
+usage 'either --checkpoint FILE or --weights' predict p/test/dark/3.ppm
 usage '--mean: expected a number for each of 3 channels, got 2' import net.pth d.safetensors --model resnet20_he_cifar --mean 1,2
 usage 'expected a name that ends with' export a/best.safetensors net.onnx
 for file in "$source"/tests/tensor/damaged/{zip_bomb.pth,offsets_overlap.safetensors,pickle_billion_laughs.pth}; do
@@ -56,8 +57,8 @@ done
 
 # Published weights: from PyTorch's cache, if their hash is right; else one line says which file to put where.
 mkdir -p torch/hub/checkpoints bin && cp net.pth torch/hub/checkpoints/resnet50-11ad3fa6.pth
-refuses 'resnet50-11ad3fa6.pth: damaged: its SHA-256 begins with' predict --weights resnet50 p/test/dark/3.pgm
+refuses 'resnet50-11ad3fa6.pth: damaged: its SHA-256 begins with' predict --weights resnet50 p/test/dark/3.ppm
 for tool in curl wget; do printf '#!/bin/sh\nexit 6\n' >bin/$tool && chmod +x bin/$tool; done
-PATH=$PWD/bin:$PATH expect 1 "$fovea" predict --weights resnet18 p/test/dark/3.pgm
+PATH=$PWD/bin:$PATH expect 1 "$fovea" predict --weights resnet18 p/test/dark/3.ppm
 says err 'resnet18: the weights could not be fetched; download https://download.pytorch.org/models/resnet18-f37072fd.pth yourself and put it into'
 [ ! -e d.safetensors ] || fail 'a refused import wrote a file'

@@ -1,5 +1,6 @@
-// Files of timm, mmpretrain, the papers' authors and older torchvision, with their names, shapes and wrappers: tests/parity/weight_names.txt, which
-// weight_names.py wrote after it had seen each network's logits agree. The tensors are made up here, each of one value.
+// Files of timm, mmpretrain, the papers' authors and older torchvision, with their names, shapes and wrappers:
+// tests/parity/weight_names.txt, which weight_names.py wrote after it had seen each network's logits agree. The tensors are made up here,
+// each of one value.
 #include "vision/weights/import.h"
 
 #include <gtest/gtest.h>
@@ -76,8 +77,8 @@ WeightFile made_up(const StoredFile& stored, const std::string& prefix) {
   WeightFile file{.tensors = {}, .format = "made up", .ignored = {}};
   for (std::size_t i = 0; i < stored.entries.size(); ++i) {
     const Entry& e = stored.entries[i];
-    file.tensors.tensors.emplace_back(prefix + e.theirs, e.shape.rank() == 0 ? Tensor::full({}, static_cast<double>(i), DType::i64)
-                                                                              : Tensor::full(e.shape, value_of(i)));
+    file.tensors.tensors.emplace_back(
+        prefix + e.theirs, e.shape.rank() == 0 ? Tensor::full({}, static_cast<double>(i), DType::i64) : Tensor::full(e.shape, value_of(i)));
   }
   return file;
 }

@@ -70,8 +70,15 @@ class Fetch : public testing::Test {
     setenv("TORCH_HOME", (folder_ / "torch").c_str(), 1);
     setenv("PATH", (folder_ / "bin").c_str(), 1);
     const std::string digits = sha256(content_).substr(0, 8);
-    weights_ = {.model = "net", .name = "V1", .address = "https://nowhere.example/net-" + digits + ".pth", .resize = 256, .crop = 224,
-                .filter = ResizeFilter::bilinear, .mean = {}, .std = {}, .top1 = 70};
+    weights_ = {.model = "net",
+                .name = "V1",
+                .address = "https://nowhere.example/net-" + digits + ".pth",
+                .resize = 256,
+                .crop = 224,
+                .filter = ResizeFilter::bilinear,
+                .mean = {},
+                .std = {},
+                .top1 = 70};
   }
   ~Fetch() override {
     setenv("PATH", path_.c_str(), 1);
@@ -83,8 +90,8 @@ class Fetch : public testing::Test {
   /// A curl that writes `text` where it is told to, and exits with `code`.
   void curl(const std::string& text, int code) {
     const fs::path program = folder_ / "bin/curl";
-    write(program, "#!/bin/sh\nwhile [ $# -gt 1 ]; do [ \"$1\" = --output ] && out=$2; shift; done\nprintf %s '" + text + "' > \"$out\"\nexit " +
-                       std::to_string(code) + "\n");
+    write(program, "#!/bin/sh\nwhile [ $# -gt 1 ]; do [ \"$1\" = --output ] && out=$2; shift; done\nprintf %s '" + text +
+                       "' > \"$out\"\nexit " + std::to_string(code) + "\n");
     fs::permissions(program, fs::perms::owner_all);
   }
   std::string error() {
@@ -100,7 +107,8 @@ class Fetch : public testing::Test {
   }
 
   const std::string content_ = "weights";
-  const fs::path folder_ = fs::path(testing::TempDir()) / ("fovea_fetch_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  const fs::path folder_ =
+      fs::path(testing::TempDir()) / ("fovea_fetch_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
   const std::string path_ = std::getenv("PATH");
   PublishedWeights weights_;
   std::FILE* null_ = std::fopen("/dev/null", "w");

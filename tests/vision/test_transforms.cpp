@@ -140,7 +140,7 @@ TEST(Resize, SameBytesAsPillowsBicubic) {
   EXPECT_EQ(resize(pattern(5, 7, 3), 2, 3, ResizeFilter::bicubic).to_vector<std::int64_t>(),
             (std::vector<std::int64_t>{137, 125, 149, 112, 146, 168, 190, 118, 100, 157, 148, 147, 87, 131, 198, 160, 148, 134}));
   EXPECT_EQ(resize(pattern(3, 4, 1), 5, 6, ResizeFilter::bicubic).to_vector<std::int64_t>(),
-            (std::vector<std::int64_t>{0,  9,  47,  104, 179, 230, 13,  57,  108, 109, 126, 141, 59,  138, 201,
+            (std::vector<std::int64_t>{0,   9,  47, 104, 179, 230, 13,  57,  108, 109, 126, 141, 59,  138, 201,
                                        124, 60, 25, 175, 195, 205, 168, 143, 132, 247, 224, 197, 195, 206, 216}));
 }
 

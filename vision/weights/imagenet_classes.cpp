@@ -1,12 +1,13 @@
-// imagenet_classes.cpp: the 1000 classes of ImageNet-1k in the order of all published networks (that of their WordNet numbers), by their first
-// English name; names that stand for two classes are told apart.
+// imagenet_classes.cpp: the 1000 classes of ImageNet-1k in the order of all published networks (that of their WordNet numbers), by their
+// first English name; names that stand for two classes are told apart.
 #include "vision/weights/published.h"
 
 namespace fovea::vision {
 
 const std::vector<std::string>& imagenet_classes() {
   static const std::vector<std::string> names = [] {
-    constexpr std::string_view text = R"(tench, goldfish, great white shark, tiger shark, hammerhead, electric ray, stingray, cock, hen, ostrich, brambling, goldfinch,
+    constexpr std::string_view text =
+        R"(tench, goldfish, great white shark, tiger shark, hammerhead, electric ray, stingray, cock, hen, ostrich, brambling, goldfinch,
 house finch, junco, indigo bunting, robin, bulbul, jay, magpie, chickadee, water ouzel, kite, bald eagle, vulture, great grey owl,
 European fire salamander, common newt, eft, spotted salamander, axolotl, bullfrog, tree frog, tailed frog, loggerhead,
 leatherback turtle, mud turtle, terrapin, box turtle, banded gecko, common iguana, American chameleon, whiptail, agama, frilled lizard,

@@ -19,10 +19,11 @@ using Shapes = std::map<std::string, Shape>;
 
 // ---- unwrap
 
-/// Names under which programs keep a network's entries, the wanted first: averaged weights are what was evaluated. (mmengine swaps: there the
-/// average is in state_dict.)
-constexpr std::string_view kWrappers[] = {"state_dict_ema", "model_ema",       "state_dict", "model_state_dict", "model_state", "model", "net",
-                                          "network",        "ema_state_dict", "ema",        "weights",          "params",      "module", "_orig_mod"};
+/// Names under which programs keep a network's entries, the wanted first: averaged weights are what was evaluated. (mmengine swaps: there
+/// the average is in state_dict.)
+constexpr std::string_view kWrappers[] = {"state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model_state",
+                                          "model",          "net",       "network",    "ema_state_dict",   "ema",
+                                          "weights",        "params",    "module",     "_orig_mod"};
 
 /// Leaves the entries below `key` under their shorter names; false, and nothing has changed, when there are none.
 bool enter(Entries& entries, const std::string& key) {
@@ -41,8 +42,8 @@ std::string unwrap(Entries& entries, const std::string& wanted) {
   }
   std::string path;
   for (int depth = 0; depth < 4; ++depth) {
-    const auto found = std::find_if(std::begin(kWrappers), std::end(kWrappers),
-                                    [&](std::string_view key) { return enter(entries, std::string(key)); });
+    const auto found =
+        std::find_if(std::begin(kWrappers), std::end(kWrappers), [&](std::string_view key) { return enter(entries, std::string(key)); });
     if (found == std::end(kWrappers)) break;
     path += (path.empty() ? "" : ".") + std::string(*found);
   }
@@ -52,9 +53,7 @@ std::string unwrap(Entries& entries, const std::string& wanted) {
 // ---- translate
 
 /// Entries that follow from the network alone, or count training steps only: files may lack them.
-bool is_constant(std::string_view name) {
-  return name.ends_with(".num_batches_tracked") || name.ends_with(".relative_position_index");
-}
+bool is_constant(std::string_view name) { return name.ends_with(".num_batches_tracked") || name.ends_with(".relative_position_index"); }
 
 struct Translated {
   Entries entries;
@@ -129,8 +128,8 @@ std::int64_t root(std::int64_t n) {
 
 constexpr const char* kPosition = "encoder.pos_embedding";
 
-/// Position embeddings for another grid (Dosovitskiy et al. 2021, section 3.2): bicubic; the embeddings of the tokens in front stay. Undefined
-/// when the shapes are no grids.
+/// Position embeddings for another grid (Dosovitskiy et al. 2021, section 3.2): bicubic; the embeddings of the tokens in front stay.
+/// Undefined when the shapes are no grids.
 Tensor resize_positions(const Tensor& t, const Shape& wanted, std::int64_t tokens) {
   if (t.rank() != 3 || wanted.rank() != 3 || t.dim(0) != 1 || wanted[2] != t.dim(2) || t.dim(1) <= tokens) return {};
   const std::int64_t width = t.dim(2), from = root(t.dim(1) - tokens), to = root(wanted[1] - tokens);
@@ -147,14 +146,17 @@ Tensor resize_positions(const Tensor& t, const Shape& wanted, std::int64_t token
 }
 
 /// Of class and distillation tokens.
-std::int64_t tokens_of(const Shapes& shapes) { return (shapes.contains("class_token") ? 1 : 0) + (shapes.contains("distillation_token") ? 1 : 0); }
+std::int64_t tokens_of(const Shapes& shapes) {
+  return (shapes.contains("class_token") ? 1 : 0) + (shapes.contains("distillation_token") ? 1 : 0);
+}
 
 void fit(Translated& t, const Shapes& expected, std::vector<std::string>& notes) {
   for (auto& [name, tensor] : t.entries) {
     const auto own = expected.find(name);
     if (own == expected.end()) continue;
     const bool merging = name.ends_with(".reduction.weight") || name.ends_with("norm.weight") || name.ends_with("norm.bias");
-    if (t.scheme->unfolded_merging && merging && matches("features.{2,4,6}.*", name) && tensor.shape() == own->second) tensor = refold(tensor);
+    if (t.scheme->unfolded_merging && merging && matches("features.{2,4,6}.*", name) && tensor.shape() == own->second)
+      tensor = refold(tensor);
     if (tensor.shape() == own->second) continue;
     if (same_numbers(tensor.shape(), own->second)) {
       tensor = tensor.reshape(own->second);
@@ -193,8 +195,8 @@ std::string some(const std::vector<std::string>& names, std::size_t shown) {
   return out;
 }
 
-/// Classes that the file's classifier has where it is not ours, told by the entries that differ in their first extent only: all from ours to
-/// the same other number. 0: none.
+/// Classes that the file's classifier has where it is not ours, told by the entries that differ in their first extent only: all from ours
+/// to the same other number. 0: none.
 std::int64_t other_classes(const Translated& t, const Shapes& expected, std::int64_t classes) {
   std::int64_t other = 0;
   for (const auto& [name, tensor] : t.entries) {
@@ -263,7 +265,8 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
   std::ptrdiff_t fits = 0;
   for (const auto& [name, tensor] : t.entries)
     if (const auto own = expected.find(name); own != expected.end() && own->second == tensor.shape()) ++fits;
-  if (2 * fits < std::count_if(shapes.begin(), shapes.end(), [](const auto& s) { return !is_constant(s.first); })) {
+  if (2 * fits < std::count_if(
+                     shapes.begin(), shapes.end(), [](const auto& s) { return !is_constant(s.first); })) {
     std::vector<std::string> names;
     for (const auto& [name, tensor] : file.tensors.tensors) names.push_back(name);
     throw Error(detail::join("not weights of ", model, ": of its ", shapes.size(), " entries ", fits, " are in the file, which has ",
@@ -272,7 +275,8 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
   report.load = nn::load_state_dict(network, {.tensors = std::move(t.entries), .metadata = {}});
   if (t.scheme->norm_eps != 0)
     if (const int changed = adapt_norms(network, t.scheme->norm_eps))
-      report.notes.push_back(detail::join(changed, " batch norms had an epsilon of ", t.scheme->norm_eps, ": their scales were adapted to ours"));
+      report.notes.push_back(
+          detail::join(changed, " batch norms had an epsilon of ", t.scheme->norm_eps, ": their scales were adapted to ours"));
 
   report.fresh = !fresh.empty();
   std::vector<std::string> constants;
@@ -282,14 +286,14 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
     return constant || std::find(fresh.begin(), fresh.end(), name) != fresh.end();
   });
   if (!fresh.empty())
-    report.notes.push_back(detail::join("the file is for ", other, " classes, the network for ", classes, ": its classifier is new (",
-                                        some(fresh, 4), ")"));
+    report.notes.push_back(
+        detail::join("the file is for ", other, " classes, the network for ", classes, ": its classifier is new (", some(fresh, 4), ")"));
   if (!auxiliary.empty()) report.notes.push_back(detail::join(auxiliary.size(), " entries of auxiliary heads left out"));
-  if (!constants.empty()) report.notes.push_back(detail::join(constants.size(), " entries that are constant or count steps kept as they were"));
+  if (!constants.empty())
+    report.notes.push_back(detail::join(constants.size(), " entries that are constant or count steps kept as they were"));
   if (!t.left_out.empty()) report.notes.push_back(detail::join(t.left_out.size(), " constant entries of the file left out"));
-  const std::size_t elsewhere =
-      file.tensors.tensors.size() - report.load.matched.size() - report.load.unexpected.size() - report.load.wrong_shape.size() - fresh.size() -
-      auxiliary.size() - t.left_out.size();
+  const std::size_t elsewhere = file.tensors.tensors.size() - report.load.matched.size() - report.load.unexpected.size() -
+                                report.load.wrong_shape.size() - fresh.size() - auxiliary.size() - t.left_out.size();
   if (elsewhere > 0) report.notes.push_back(detail::join(elsewhere, " tensors elsewhere in the file not read"));
   if (!file.ignored.empty())
     report.notes.push_back("not made, as nothing but tensors is: " + some({file.ignored.begin(), file.ignored.end()}, 8));

@@ -20,21 +20,21 @@
 namespace fovea::vision {
 
 struct ImportOptions {
-  std::int64_t classes = 0;      // of the network; 0: as many as the file has
+  std::int64_t classes = 0;   // of the network; 0: as many as the file has
   std::int64_t channels = 3;
   std::int64_t image_size = 0;   // of transformers; 0: what the file's position embedding is for
-  std::string key = {};            // which of the file's dictionaries, "model"; "": the one that looks like weights, averaged ones first
+  std::string key = {};          // which of the file's dictionaries, "model"; "": the one that looks like weights, averaged ones first
   bool strict = false;           // an entry missing, left over or of wrong shape is an error
 };
 
 struct ImportReport {
-  std::string format;              // of the file
-  std::string key = {};              // the dictionary that was read, "state_dict.module"; "": there was none
-  std::string library;             // whose names it has
-  nn::LoadReport load;             // in our names
-  bool fresh = false;              // the classifier is new
-  std::vector<std::string> notes;  // what was done beside copying, and what was left out: a line each
-  std::string str() const;         // for people, with the notes
+  std::string format;               // of the file
+  std::string key = {};             // the dictionary that was read, "state_dict.module"; "": there was none
+  std::string library;              // whose names it has
+  nn::LoadReport load;              // in our names
+  bool fresh = false;               // the classifier is new
+  std::vector<std::string> notes;   // what was done beside copying, and what was left out: a line each
+  std::string str() const;          // for people, with the notes
 };
 
 /// Loads `file` into a network that was built as `model`. A classifier for another number of classes stays as it is and is noted. Throws

@@ -35,7 +35,8 @@ bool match(std::string_view pattern, std::string_view name, std::vector<Capture>
       return true;
     }
     if (pattern[0] == '#') {
-      const auto digits = static_cast<std::size_t>(std::find_if(name.begin(), name.end(), [](char c) { return c < '0' || c > '9'; }) - name.begin());
+      const auto digits =
+          static_cast<std::size_t>(std::find_if(name.begin(), name.end(), [](char c) { return c < '0' || c > '9'; }) - name.begin());
       if (digits == 0) return false;
       captures.push_back({name.substr(0, digits)});
       pattern.remove_prefix(1);

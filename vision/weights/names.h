@@ -30,8 +30,8 @@ struct NamingScheme {
   std::string_view library;               // for people: "timm", "mmpretrain"
   std::vector<std::string_view> models;   // patterns of our models' names
   std::vector<NameRule> rules;
-  double norm_eps = 0;               // of their batch norms; 0: as ours. Where it is another, scales are adapted (see import.h)
-  bool unfolded_merging = false;     // Swin's patches are merged in the order of im2col: channel, row, column
+  double norm_eps = 0;             // of their batch norms; 0: as ours. Where it is another, scales are adapted (see import.h)
+  bool unfolded_merging = false;   // Swin's patches are merged in the order of im2col: channel, row, column
 };
 /// Every scheme but the first, which is torchvision's: our own.
 const std::vector<NamingScheme>& naming_schemes();

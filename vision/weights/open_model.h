@@ -23,8 +23,9 @@ struct OpenedModel {
   LoadedModel model;
   std::optional<ImportReport> report;   // not of checkpoints of ours, which fit or are refused
 };
-/// `name` is what the network is: "" where the file or the table says it. The card has the published preset; of other files, resizing to 256
-/// for every 224 pixels of input and ImageNet's statistics.
-OpenedModel open_model(const std::string& word, const std::string& name, const ImportOptions& o, std::FILE* talk, Device device = Device::cpu);
+/// `name` is what the network is: "" where the file or the table says it. The card has the published preset; of other files, resizing to
+/// 256 for every 224 pixels of input and ImageNet's statistics.
+OpenedModel open_model(const std::string& word, const std::string& name, const ImportOptions& o, std::FILE* talk,
+                       Device device = Device::cpu);
 
 }   // namespace fovea::vision

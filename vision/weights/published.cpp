@@ -79,8 +79,8 @@ fs::path fetch(const PublishedWeights& weights, std::FILE* talk) {
   const auto verify = [&](const fs::path& path, const fs::path& named) {
     const std::string hash = sha256_of_file(path);
     if (!hash.starts_with(weights.digits()))
-      throw Error(detail::join(named.string(), ": damaged: its SHA-256 begins with ", hash.substr(0, weights.digits().size()), ", not with ",
-                               weights.digits(), "; delete it, and it will be fetched again"));
+      throw Error(detail::join(named.string(), ": damaged: its SHA-256 begins with ", hash.substr(0, weights.digits().size()),
+                               ", not with ", weights.digits(), "; delete it, and it will be fetched again"));
   };
   for (const fs::path& folder : {own_cache(), pytorch_cache()})
     if (const fs::path path = folder / weights.file(); fs::exists(path)) {

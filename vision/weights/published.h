@@ -30,8 +30,9 @@ const std::vector<PublishedWeights>& published_weights();
 /// "resnet50" (the recommended) or "resnet50.IMAGENET1K_V1", case ignored; or the file's name. Null when there are none.
 const PublishedWeights* find_published(const std::string& word);
 
-/// The file on this machine: from $FOVEA_CACHE (else ~/.cache/fovea) or PyTorch's cache, else downloaded with curl or wget into the former. Its
-/// SHA-256 is verified. `talk` hears about downloads. Throws Error, one line: no network (which file to put where), a damaged file.
+/// The file on this machine: from $FOVEA_CACHE (else ~/.cache/fovea) or PyTorch's cache, else downloaded with curl or wget into the
+/// former. Its SHA-256 is verified. `talk` hears about downloads. Throws Error, one line: no network (which file to put where), a damaged
+/// file.
 std::filesystem::path fetch(const PublishedWeights& weights, std::FILE* talk);
 
 /// Names of the 1000 classes, all different.

@@ -7,7 +7,7 @@ namespace {
 constexpr const char *kTorchvision = "https://download.pytorch.org/models/", *kDeiT = "https://dl.fbaipublicfiles.com/deit/",
                      *kTimm = "https://github.com/rwightman/pytorch-image-models/releases/download/",
                      *kGluon = "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/",
-                     *kMmpretrain = "https://download.openmmlab.com/mmclassification/v0/";
+                     *kMM = "https://download.openmmlab.com/mmclassification/v0/";
 
 enum class Normalization { imagenet, half };
 /// torchvision's GoogLeNet was made for pixels from -1 to 1; there the network itself changes its input.
@@ -97,14 +97,14 @@ constexpr Row kRows[] = {
   {"se_resnext50_32x4d", "racm_in1k", kTimm, "v0.1-weights/seresnext50_32x4d_racm-a304a460.pth", 256, 224, bicubic, 81.268},
   {"resnet50_c", "gluon_in1k", kGluon, "v0.1/gluon_resnet50_v1c-48092f55.pth", 256, 224, bicubic, 78.016},
   {"resnet101_c", "gluon_in1k", kGluon, "v0.1/gluon_resnet101_v1c-1f26822a.pth", 256, 224, bicubic, 79.542},
-  {"resnet50_d", "mmpretrain", kMmpretrain, "resnet/resnetv1d50_b32x8_imagenet_20210531-db14775a.pth", 256, 224, bilinear, 77.54},
-  {"resnet101_d", "mmpretrain", kMmpretrain, "resnet/resnetv1d101_b32x8_imagenet_20210531-6e13bcd3.pth", 256, 224, bilinear, 78.93},
-  {"resnet152_d", "mmpretrain", kMmpretrain, "resnet/resnetv1d152_b32x8_imagenet_20210531-278cf22a.pth", 256, 224, bilinear, 79.41},
-  {"resnet50_c", "mmpretrain", kMmpretrain, "resnet/resnetv1c50_8xb32_in1k_20220214-3343eccd.pth", 256, 224, bilinear, 77.01},
-  {"resnet101_c", "mmpretrain", kMmpretrain, "resnet/resnetv1c101_8xb32_in1k_20220214-434fe45f.pth", 256, 224, bilinear, 78.3},
-  {"resnext101_32x4d", "mmpretrain", kMmpretrain, "resnext/resnext101_32x4d_b32x8_imagenet_20210506-e0fa3dd5.pth", 256, 224, bilinear, 78.61},
-  {"se_resnet50", "mmpretrain", kMmpretrain, "se-resnet/se-resnet50_batch256_imagenet_20200804-ae206104.pth", 256, 224, bilinear, 77.74},
-  {"se_resnet101", "mmpretrain", kMmpretrain, "se-resnet/se-resnet101_batch256_imagenet_20200804-ba5b51d4.pth", 256, 224, bilinear, 78.26},
+  {"resnet50_d", "mmpretrain", kMM, "resnet/resnetv1d50_b32x8_imagenet_20210531-db14775a.pth", 256, 224, bilinear, 77.54},
+  {"resnet101_d", "mmpretrain", kMM, "resnet/resnetv1d101_b32x8_imagenet_20210531-6e13bcd3.pth", 256, 224, bilinear, 78.93},
+  {"resnet152_d", "mmpretrain", kMM, "resnet/resnetv1d152_b32x8_imagenet_20210531-278cf22a.pth", 256, 224, bilinear, 79.41},
+  {"resnet50_c", "mmpretrain", kMM, "resnet/resnetv1c50_8xb32_in1k_20220214-3343eccd.pth", 256, 224, bilinear, 77.01},
+  {"resnet101_c", "mmpretrain", kMM, "resnet/resnetv1c101_8xb32_in1k_20220214-434fe45f.pth", 256, 224, bilinear, 78.3},
+  {"resnext101_32x4d", "mmpretrain", kMM, "resnext/resnext101_32x4d_b32x8_imagenet_20210506-e0fa3dd5.pth", 256, 224, bilinear, 78.61},
+  {"se_resnet50", "mmpretrain", kMM, "se-resnet/se-resnet50_batch256_imagenet_20200804-ae206104.pth", 256, 224, bilinear, 77.74},
+  {"se_resnet101", "mmpretrain", kMM, "se-resnet/se-resnet101_batch256_imagenet_20200804-ba5b51d4.pth", 256, 224, bilinear, 78.26},
 };
 // clang-format on
 

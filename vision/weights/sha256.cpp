@@ -24,7 +24,8 @@ constexpr std::uint32_t kK[64] = {
 void Sha256::block(const unsigned char* bytes) {
   std::uint32_t w[64];
   for (int t = 0; t < 16; ++t)
-    w[t] = std::uint32_t{bytes[4 * t]} << 24 | std::uint32_t{bytes[4 * t + 1]} << 16 | std::uint32_t{bytes[4 * t + 2]} << 8 | bytes[4 * t + 3];
+    w[t] =
+        std::uint32_t{bytes[4 * t]} << 24 | std::uint32_t{bytes[4 * t + 1]} << 16 | std::uint32_t{bytes[4 * t + 2]} << 8 | bytes[4 * t + 3];
   for (int t = 16; t < 64; ++t) {
     const std::uint32_t s1 = std::rotr(w[t - 2], 17) ^ std::rotr(w[t - 2], 19) ^ (w[t - 2] >> 10),
                         s0 = std::rotr(w[t - 15], 7) ^ std::rotr(w[t - 15], 18) ^ (w[t - 15] >> 3);
