@@ -221,6 +221,7 @@ std::int64_t classes_of(const std::vector<std::pair<std::string, Shape>>& shapes
 Shapes by_name(const std::vector<std::pair<std::string, Shape>>& shapes) { return {shapes.begin(), shapes.end()}; }
 
 Translated prepare(const std::string& model, const WeightFile& file, const ImportOptions& o, const Shapes& expected, std::string& key) {
+  if (file.tensors.tensors.empty()) throw Error("the file has no tensors but those within Python's objects; save the network's state_dict");
   Entries entries = file.tensors.tensors;   // shares the memory
   std::erase_if(entries, [](const auto& e) { return e.first.starts_with("optimizer."); });
   key = unwrap(entries, o.key);
