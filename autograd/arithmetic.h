@@ -12,13 +12,13 @@
 
 namespace fovea {
 
-Variable add(const Variable& a, const Variable& b);   // keeps nothing
-Variable sub(const Variable& a, const Variable& b);   // keeps nothing
-/// Keeps a if b wants a gradient, and b if a does.
+Variable add(const Variable& a, const Variable& b);   // da = dy, db = dy; keeps nothing
+Variable sub(const Variable& a, const Variable& b);   // da = dy, db = -dy; keeps nothing
+/// da = dy b, db = dy a: keeps a if b wants a gradient, and b if a does.
 Variable mul(const Variable& a, const Variable& b);
 /// da = dy / b, db = -dy y / b: keeps b, and y if b wants a gradient.
 Variable div(const Variable& a, const Variable& b);
-/// factor * x + shift; the numbers are not rounded to x's dtype.
+/// factor * x + shift, dx = factor dy; the numbers are not rounded to x's dtype.
 Variable affine(const Variable& x, double factor, double shift);
 /// factor * x
 inline Variable scale(const Variable& x, double factor) { return affine(x, factor, 0); }

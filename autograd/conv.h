@@ -1,4 +1,4 @@
-// conv.h: 2-d convolution.
+// conv.h: 2-d convolution. Formulas, both gradients, sources and cost: kernels/conv2d.h; the loops: kernels/conv2d_reference.cpp.
 #pragma once
 
 #include "autograd/variable.h"
@@ -21,6 +21,7 @@ struct Conv2dConfig {
 
 /// x (N, H, W, C), w (K, R, S, C / groups), b (K) or undefined -> (N, P, Q, K),
 /// P = floor((H + 2 padding.h - dilation.h (R - 1) - 1) / stride.h) + 1.
+/// db = the sum of dy over images and pixels. Keeps x, or what an Activated x is made of.
 Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const Conv2dConfig& o);
 
 /// Checks x and w against each other and gives the kernels' shape. Throws ShapeError, `op` in front.

@@ -5,7 +5,7 @@
 
 namespace fovea {
 
-/// <x, direction>, a scalar. `direction` is a constant shaped like x.
+/// <x, direction>, a scalar; dx = dy direction. `direction` is a constant shaped like x.
 Variable dot(const Variable& x, const Tensor& direction);
 
 }   // namespace fovea

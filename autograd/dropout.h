@@ -1,5 +1,5 @@
 // dropout.h: noise that regularises. Both ops take one key from default_generator() for each call; nothing is kept for the backward
-// pass but that key.
+// pass but that key: the gradient is the same mask and factor applied to dy.
 #pragma once
 
 #include "autograd/variable.h"

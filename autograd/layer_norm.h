@@ -1,4 +1,4 @@
-// layer_norm.h: layer normalisation.
+// layer_norm.h: layer normalisation. Gradients and cost: kernels/layer_norm.h.
 #pragma once
 
 #include "autograd/variable.h"

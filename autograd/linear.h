@@ -1,4 +1,8 @@
-// linear.h: y = x w^T + b, over the last axis.
+// linear.h: y = x w^T + b, over the last axis. With dy (rows, out), rows being all axes but the last:
+//
+//   dx = dy w      dw = dy^T x      db = sum over rows of dy
+//
+// Three products of rows * in * out multiply-adds each. Keeps x.
 #pragma once
 
 #include "autograd/variable.h"

@@ -1,4 +1,4 @@
-// local_response_norm.h: local response normalisation, AlexNet's.
+// local_response_norm.h: local response normalisation, AlexNet's. Gradient and cost: kernels/local_response_norm.h.
 #pragma once
 
 #include "autograd/variable.h"

@@ -1,4 +1,4 @@
-// norm.h: batch normalisation, alone and fused behind a convolution.
+// norm.h: batch normalisation, alone and fused behind a convolution. Gradients and cost: kernels/batch_norm.h.
 #pragma once
 
 #include "autograd/activation.h"

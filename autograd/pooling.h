@@ -1,4 +1,4 @@
-// pooling.h: maximum and mean over windows, adaptive bins and whole images.
+// pooling.h: maximum and mean over windows, adaptive bins and whole images. Gradients, sources and cost: kernels/pooling.h.
 #pragma once
 
 #include "autograd/conv.h"

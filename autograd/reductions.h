@@ -13,8 +13,8 @@ namespace fovea {
 
 using Axes = std::vector<int>;
 
-Variable sum(const Variable& x);
-Variable mean(const Variable& x);
+Variable sum(const Variable& x);    // dx = dy, repeated
+Variable mean(const Variable& x);   // dx = dy / n, repeated
 
 Variable sum(const Variable& x, const Axes& axes, bool keepdim = false);
 Variable mean(const Variable& x, const Axes& axes, bool keepdim = false);

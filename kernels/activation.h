@@ -20,8 +20,8 @@ struct Identity {
   template <class V> FOVEA_INLINE static V gradient_from_output(V, V dy) { return dy; }
 };
 
-/// y = max(0, x). Nair & Hinton 2010, "Rectified Linear Units Improve Restricted Boltzmann Machines". A NaN stays a NaN, so that a
-/// training that diverges shows it. x and y are positive at the same places; the gradient at 0 is 0.
+/// y = max(0, x),  y' = 1 where x > 0, else 0. Nair & Hinton 2010, "Rectified Linear Units Improve Restricted Boltzmann Machines". A NaN
+/// stays a NaN, so that a training that diverges shows it. x and y are positive at the same places.
 struct Relu {
   static constexpr bool kFromOutput = true;
   template <class V> FOVEA_INLINE static V value(V x) { return max(V(0.f), x); }
@@ -29,7 +29,7 @@ struct Relu {
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return where_positive(y, dy); }
 };
 
-/// y = min(max(0, x), 6). Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10", section 3. The gradient at 0 and 6 is 0.
+/// y = min(max(0, x), 6),  y' = 1 where 0 < x < 6, else 0. Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10".
 struct Relu6 {
   static constexpr bool kFromOutput = true;
   template <class V> FOVEA_INLINE static V value(V x) { return min(V(6.f), max(V(0.f), x)); }
@@ -37,7 +37,8 @@ struct Relu6 {
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return gradient(y, dy); }
 };
 
-/// y = x where x > 0, else slope x. Maas et al. 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic Models".
+/// y = x where x > 0, else slope x;  y' = 1 or slope. Maas et al. 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
+/// Models".
 struct LeakyRelu {
   static constexpr bool kFromOutput = false;   // a negative slope would hide the sign of x
   double slope;
@@ -99,8 +100,8 @@ struct GeluTanh {
   }
 };
 
-/// y = relu6(x + 3) / 6: a sigmoid of straight lines. Howard et al. 2019, "Searching for MobileNetV3", section 5.2. The input is
-/// kept, as an output that is rounded to 1 would hide a gradient of 1/6.
+/// y = relu6(x + 3) / 6,  y' = 1/6 where -3 < x < 3, else 0: a sigmoid of straight lines. Howard et al. 2019, "Searching for
+/// MobileNetV3", section 5.2. The input is kept, as an output that is rounded to 1 would hide a gradient of 1/6.
 struct HardSigmoid {
   static constexpr bool kFromOutput = false;
   template <class V> FOVEA_INLINE static V value(V x) { return Relu6::value(x + V(3.f)) * V(1. / 6); }

@@ -9,7 +9,8 @@
 //
 // Neither S nor P is kept: forward leaves one number a row, lse = log sum_j exp(S_j), and backward computes P = exp(S - lse) again. Rabe &
 // Staats 2021, "Self-attention Does Not Need O(n^2) Memory" (arXiv:2112.05682); Dao et al. 2022, "FlashAttention" (arXiv:2205.14135),
-// Algorithms 1 and 4. Forward is two products of queries * keys * dim multiply-adds a head, backward five.
+// Algorithms 1 and 4; lse as the one number: Dao 2023, "FlashAttention-2" (arXiv:2307.08691), Algorithm 1. Forward is two products of
+// queries * keys * dim multiply-adds a head, backward five.
 #pragma once
 
 #include "kernels/backend.h"

@@ -7,7 +7,8 @@
 
 namespace fovea::kernels {
 
-/// Two sets of n_a and n_b values with means a, b join as in Chan, Golub & LeVeque 1979, Eq. (2.1), with d = mean_b - mean_a:
+/// Two sets of n_a and n_b values join as in Chan, Golub & LeVeque 1979, "Updating Formulae and a Pairwise Algorithm for Computing
+/// Sample Variances", with d = mean_b - mean_a:
 ///   mean = mean_a + d n_b / (n_a + n_b),   M2 = M2_a + M2_b + d^2 n_a n_b / (n_a + n_b).
 template <class A> void batch_norm_merge(const A* partials, A* mean, A* variance, ChannelShape s) {
   constexpr std::int64_t kBlock = 16;   // channels per task

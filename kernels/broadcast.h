@@ -1,5 +1,8 @@
 // broadcast.h: y = a + b, a - b, a * b, a / b where a and b may repeat along some axes: a bias (C) on (N, H, W, C), a gate (N, 1, 1, C), a
 // positional embedding (1, T, C), a scalar. The rules are NumPy's; whoever calls has turned them into steps of 0.
+//
+// Gradients are products and quotients of this kind, summed over repetitions (dot_axis and sum_axis of reduce.h): autograd/arithmetic.h.
+// Without a repetition 12 B an element of float32 must move, with one operand small 8 B.
 #pragma once
 
 #include "kernels/backend.h"

@@ -1,9 +1,12 @@
 // conv2d_depthwise.h: convolution with one filter a channel (groups = channels in = channels out). conv2d.h is the contract, and its
 // public functions come here by themselves; Reference has no need of it.
 //
-//   y[n,p,q,c] = sum_{r,s} x[n, p stride - pad + r dilation, .., c] w[c,r,s]
+//   y [n,p,q,c] = sum_{r,s}  x[n,h,w,c] w[c,r,s]         with  h = p stride - pad + r dilation,  w likewise from q, s
+//   dx[n,h,w,c] = sum_{p,q,r,s: (p,r) -> h, (q,s) -> w}  dy[n,p,q,c] w[c,r,s]
+//   dw[c,r,s]   = sum_{n,p,q}  dy[n,p,q,c] x[n,h,w,c]
 //
-// Sifre 2014, "Rigid-Motion Scattering for Image Classification" (thesis), section 6.2; Howard et al. 2017, "MobileNets", Eq. (3).
+// Sifre 2014, "Rigid-Motion Scattering for Image Classification" (thesis), section 6.2; Howard et al. 2017, "MobileNets", Eq. (3). r s
+// multiply-adds an output, Eq. (4): few for the 8 B a pixel that must move, so the speed of memory is what can be reached.
 #pragma once
 
 #include "kernels/conv2d.h"

@@ -1,4 +1,4 @@
-// convert.h: numbers in another dtype.
+// convert.h: numbers in another dtype. Each is read once and written once; the gradient is the conversion back.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// gemm.h: matrix products, C = op(A) op(B).
+// gemm.h: matrix products, C = op(A) op(B), in m n k multiply-adds. The gradients are products again: of C = A B, dA = dC B^T and
+// dB = A^T dC.
 #pragma once
 
 #include "kernels/backend.h"

@@ -1,4 +1,5 @@
-// gradient_clip.h: what clipping a network's gradients needs: a norm over all of them, and gradients made smaller.
+// gradient_clip.h: what clipping a network's gradients needs: a norm over all of them (Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1),
+// and gradients made smaller. The rules are in optim/clip.h.
 #pragma once
 
 #include "kernels/backend.h"

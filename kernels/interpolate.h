@@ -6,8 +6,11 @@
 //   nearest    x[floor(i scale)]
 //   bilinear   (1 - t) x[k] + t x[k + 1],  k = floor(max(u, 0)), t the rest
 //   bicubic    sum_{j=-1..2} W(t - j) x[k + j],  k = floor(u), t the rest: Keys 1981, "Cubic Convolution Interpolation for Digital Image
-//              Processing", Eq. (4), with a = -3/4
+//              Processing", whose free constant A2 is -1/2 in his Eq. (15) and a = -3/4 here and in PyTorch
 // Pixels outside the image are those at its border. Both axes: the product of the weights.
+//
+// y is linear in x, so the gradient is the transpose: each dy goes back to the pixels that made its y, by the same weights. x is read
+// once and y written once; 1, 4 or 16 pixels make an output.
 #pragma once
 
 #include "kernels/backend.h"

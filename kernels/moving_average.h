@@ -1,4 +1,5 @@
-// moving_average.h: averages of weights, over a flat run of parameters. In place, so each runs at the speed of memory.
+// moving_average.h: averages of weights, over a flat run of parameters. In place, so each runs at the speed of memory. Sources:
+// optim/average.h.
 #pragma once
 
 #include "kernels/backend.h"

@@ -1,4 +1,4 @@
-// philox.h: counter-based random bits. Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3, Philox4x32-10.
+// philox.h: counter-based random bits. Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": Philox4x32-10.
 // A block of four words is a function of (key, counter), so any element of a random tensor can be had alone, on any device, in any
 // order; and a mask need not be stored: whoever has the key makes it again.
 #pragma once

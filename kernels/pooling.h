@@ -4,6 +4,9 @@
 //   windows   P = floor((H + 2p - k) / s) + 1, window i = [i s - p, i s - p + k) cut to the image. With ceil_mode the quotient is rounded
 //             up, but the last window must begin inside the image or the padding before it (else P is one less)
 //   bins      P is given, bin i = [floor(i H / P), ceil((i + 1) H / P)): He et al. 2014, "Spatial Pyramid Pooling", appendix A
+//
+// The mean is LeCun et al. 1998's sub-sampling (section II.B) without coefficients; overlapping windows and their maximum: Krizhevsky et
+// al. 2012, section 3.4. Memory-bound: forward reads x and writes y, backward reads dy (and which) and writes dx, each once.
 #pragma once
 
 #include "kernels/backend.h"

@@ -1,5 +1,6 @@
 // reduce.h: sums, squared deviations and maxima along one axis of (outer, axis, inner), and the gradients that are no plain repetition.
-// Several neighbouring axes are one axis. The order of every sum depends on the shape alone, so the bits do too.
+// Several neighbouring axes are one axis. The order of every sum depends on the shape alone, so the bits do too. Each reads its inputs
+// once: 4 B an element of float32. The gradient of a sum is dy repeated along the axis (autograd/reductions.h).
 #pragma once
 
 #include "kernels/backend.h"

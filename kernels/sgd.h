@@ -1,4 +1,5 @@
-// sgd.h: one step of stochastic gradient descent over a flat run of parameters.
+// sgd.h: one step of stochastic gradient descent over a flat run of parameters. Sutskever et al. 2013, Eq. (1)-(4), as optim/sgd.h has
+// them. 12 B read and 8 B written for each float32 parameter, 8 and 4 without momentum.
 #pragma once
 
 #include "kernels/backend.h"

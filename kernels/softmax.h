@@ -1,5 +1,5 @@
 // softmax.h: softmax and its logarithm over the last axis, forward and backward. Bridle 1990, "Probabilistic interpretation of
-// feedforward classification network outputs", Eq. (2).
+// feedforward classification network outputs".
 //
 // The largest entry is taken away first: that changes nothing but the range, so exp cannot overflow. An entry of -inf gets weight 0; a
 // row without a finite entry, with +inf or with a NaN is NaN all over. Forward moves 8 B an element of float, backward 12 B.

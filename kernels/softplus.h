@@ -1,4 +1,5 @@
-// softplus.h: a smooth ReLU. Dugas et al. 2001, "Incorporating Second-Order Functional Knowledge for Better Option Pricing", Eq. (6).
+// softplus.h: a smooth ReLU. Dugas et al. 2001, "Incorporating Second-Order Functional Knowledge for Better Option Pricing". Forward moves
+// 8 B an element of float32, backward 12 B; an exponential and a logarithm each.
 #pragma once
 
 #include "kernels/backend.h"

@@ -1,4 +1,4 @@
-// attention.h: multi-head self-attention, the layer of the Vision Transformer.
+// attention.h: multi-head self-attention, the layer of the Vision Transformer. Gradients and cost: kernels/attention.h.
 #pragma once
 
 #include "autograd/attention.h"

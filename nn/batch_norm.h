@@ -1,4 +1,4 @@
-// batch_norm.h: the batch-normalisation layer.
+// batch_norm.h: the batch-normalisation layer. Gradients and cost: kernels/batch_norm.h.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// channel_shuffle.h: lets the groups of grouped convolutions talk to each other.
+// channel_shuffle.h: lets the groups of grouped convolutions talk to each other. One copy; the gradient is the shuffle back.
 #pragma once
 
 #include "nn/module.h"

@@ -1,4 +1,4 @@
-// conv2d.h: the convolutional layer.
+// conv2d.h: the convolutional layer. Gradients, sources and cost: kernels/conv2d.h; one filter a channel: kernels/conv2d_depthwise.h.
 #pragma once
 
 #include "autograd/conv.h"

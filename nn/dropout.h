@@ -1,4 +1,4 @@
-// dropout.h: layers that are noise in training and the identity in evaluation.
+// dropout.h: layers that are noise in training and the identity in evaluation. Gradients and cost: kernels/dropout.h.
 #pragma once
 
 #include "autograd/dropout.h"
@@ -28,7 +28,8 @@ struct StochasticDepthOptions {
 };
 
 /// In training the whole sample (row) or batch is 0 with probability p, else x / (1 - p). It stands at the end of a residual branch:
-/// x + drop(f(x)). Huang et al. 2016 let p grow with depth, Eq. (4): p_l = l / L p_L.
+/// x + drop(f(x)), Huang et al. 2016, Eq. (2); scaled in training, so that Eq. (5), for evaluation, has nothing to do. They let p grow with
+/// depth, Eq. (4): p_l = l / L p_L.
 class StochasticDepth : public Module {
  public:
   using Options = StochasticDepthOptions;

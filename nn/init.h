@@ -6,8 +6,8 @@
 // on average with Var[w] = 2 / (fan_in + fan_out), Eq. (12): xavier.
 //
 // He et al. 2015, "Delving Deep into Rectifiers" (arXiv:1502.01852). ReLU loses half: with x_l = relu(y_{l-1}), y_{l-1} symmetric,
-//   Var[y_l] = n_l Var[w_l] E[x_l^2],   and   E[x_l^2] = 1/2 Var[y_{l-1}]   (Eq. (8)),
-// so Var[y_l] = 1/2 n_l Var[w_l] Var[y_{l-1}], and neither explodes nor vanishes over many layers when 1/2 n_l Var[w_l] = 1,
+//   Var[y_l] = n_l Var[w_l] E[x_l^2], Eq. (7),   and   E[x_l^2] = 1/2 Var[y_{l-1}],
+// so Var[y_l] = 1/2 n_l Var[w_l] Var[y_{l-1}], Eq. (8), which neither explodes nor vanishes over many layers when 1/2 n_l Var[w_l] = 1,
 // Eq. (10): Var[w] = 2 / fan_in. The same argument for the gradients, back to front, gives 2 / fan_out, Eq. (14).
 //
 // All of these give float32 on the CPU; constants come from Tensor::full. A layer's own choice is replaced by assign():

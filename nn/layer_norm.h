@@ -1,4 +1,4 @@
-// layer_norm.h: the layer-normalisation layer.
+// layer_norm.h: the layer-normalisation layer. Gradients and cost: kernels/layer_norm.h.
 #pragma once
 
 #include "autograd/layer_norm.h"

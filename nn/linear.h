@@ -1,4 +1,4 @@
-// linear.h: the fully connected layer, over the last axis.
+// linear.h: the fully connected layer, over the last axis. Gradients and cost: autograd/linear.h.
 #pragma once
 
 #include "autograd/linear.h"
@@ -12,8 +12,8 @@ struct LinearOptions {
 };
 
 /// y = x weight^T + bias.  x (..., in) -> y (..., out): rows of features, tokens (B, T, in), pixels; weight (out, in).
-/// weight, bias ~ U(-b, b), b = 1 / sqrt(in): what PyTorch's nn.Linear does (LeCun et al. 1998, "Efficient BackProp", section
-/// 4.6, with a third of its variance).
+/// weight, bias ~ U(-b, b), b = 1 / sqrt(in), so Var[w] = 1 / (3 in): what PyTorch's nn.Linear does; "the commonly used heuristic" of
+/// Glorot & Bengio 2010, Eq. (1) and (15).
 class Linear : public Module {
  public:
   using Options = LinearOptions;

@@ -1,4 +1,4 @@
-// local_response_norm.h: local response normalisation as a layer.
+// local_response_norm.h: local response normalisation as a layer. Gradient and cost: kernels/local_response_norm.h.
 #pragma once
 
 #include "autograd/local_response_norm.h"

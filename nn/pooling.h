@@ -1,4 +1,4 @@
-// pooling.h: layers that make an image smaller. None has parameters.
+// pooling.h: layers that make an image smaller. None has parameters. Gradients, sources and cost: kernels/pooling.h.
 #pragma once
 
 #include "autograd/pooling.h"

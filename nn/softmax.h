@@ -1,5 +1,5 @@
 // softmax.h: softmax and its logarithm as layers, for networks whose output is probabilities. Training wants the logits: cross_entropy
-// takes them as they are.
+// takes them as they are. Gradients, source and cost: kernels/softmax.h.
 #pragma once
 
 #include "nn/module.h"

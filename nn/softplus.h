@@ -1,4 +1,4 @@
-// softplus.h: a smooth ReLU as a layer.
+// softplus.h: a smooth ReLU as a layer. Gradient and cost: kernels/softplus.h.
 #pragma once
 
 #include "nn/module.h"
@@ -7,7 +7,7 @@ namespace fovea::nn {
 
 struct SoftplusOptions {};
 
-/// y = log(1 + e^x), element by element; any shape. Dugas et al. 2001, Eq. (6).
+/// y = log(1 + e^x), element by element; any shape. Dugas et al. 2001.
 class Softplus : public Module {
  public:
   using Options = SoftplusOptions;

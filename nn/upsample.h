@@ -1,4 +1,4 @@
-// upsample.h: a layer that resizes.
+// upsample.h: a layer that resizes. Formulas, gradient and cost: kernels/interpolate.h.
 #pragma once
 
 #include "autograd/interpolate.h"

@@ -1,4 +1,5 @@
-// window_attention.h: self-attention within shifted windows, the layer of the Swin Transformer.
+// window_attention.h: self-attention within shifted windows, the layer of the Swin Transformer. Gradients and cost:
+// kernels/window_attention.h.
 #pragma once
 
 #include "autograd/window_attention.h"

@@ -51,7 +51,7 @@ struct PolynomialOptions {
   double power = 1;
   std::int64_t steps;
 };
-/// lr * (1 - step / steps)^power. PyTorch's PolynomialLR.
+/// lr * (1 - step / steps)^power. PyTorch's PolynomialLR; with power 2 that of You et al. 2017 (LARS), Algorithm 1.
 Schedule polynomial(const PolynomialOptions& o);
 
 struct CosineOptions {

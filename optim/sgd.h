@@ -5,6 +5,8 @@
 //   g = dL/dw + weight_decay * w
 //   v = momentum * v + (1 - dampening) * g          (first: v = g)
 //   w = w - lr * v,  with Nesterov  w - lr * (g + momentum * v)
+//
+// Cost: 20 B a float32 parameter in one pass and memory for v; without momentum 12 B and none.
 #pragma once
 
 #include "optim/optimizer.h"

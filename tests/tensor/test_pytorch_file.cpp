@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "tensor/pickle.h"
+#include "tests/temporary_folder.h"
 
 namespace fovea {
 namespace {
@@ -21,13 +22,12 @@ class PyTorchFileTest : public testing::TestWithParam<const char*> {
     std::ifstream in(fixture(GetParam()), std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  static fs::path write(const std::string& bytes) {
-    std::string test = testing::UnitTest::GetInstance()->current_test_info()->name();   // tests run side by side
-    std::replace(test.begin(), test.end(), '/', '_');
-    const fs::path path = fs::path(testing::TempDir()) / ("fovea_" + test + ".pth");
+  fs::path write(const std::string& bytes) const {
+    const fs::path path = folder_.path() / "a.pth";
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
+  TemporaryFolder folder_;
 };
 
 TEST_P(PyTorchFileTest, HoldsWhatWasSaved) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
@@ -12,21 +11,15 @@
 #include <limits>
 
 #include "tensor/safetensors.h"
+#include "tests/temporary_folder.h"
 
 namespace fovea {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder that goes away with the test.
 class Safetensors : public testing::Test {
  protected:
-  Safetensors() {
-    std::string name = (fs::temp_directory_path() / "fovea_XXXXXX").string();
-    folder = mkdtemp(name.data());
-  }
-  ~Safetensors() override { fs::remove_all(folder); }
-
   fs::path write(const std::string& bytes) const {
     std::ofstream(folder / "x", std::ios::binary) << bytes;
     return folder / "x";
@@ -53,7 +46,8 @@ class Safetensors : public testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
-  fs::path folder;
+  const TemporaryFolder temporary_;
+  const fs::path folder = temporary_.path();
 };
 
 TensorFile example() {

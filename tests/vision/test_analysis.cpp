@@ -1,11 +1,11 @@
 // Confusion matrix, captions, contact sheet.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <limits>
 
+#include "tests/temporary_folder.h"
 #include "vision/analysis/bitmap_font.h"
 #include "vision/analysis/confusion.h"
 #include "vision/analysis/contact_sheet.h"
@@ -134,8 +134,8 @@ TEST(ContactSheet, LimitColoursAndAnEmptySheet) {
 }
 
 TEST(ContactSheet, IsAPngThatReadsBack) {
-  const auto folder = std::filesystem::temp_directory_path() / ("fovea_sheet_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder temporary;
+  const auto& folder = temporary.path();
   const std::vector<Prediction> p = {{1, 0, 0.6f}, {2, 1, 0.97f}};
   write_contact_sheet(folder / "wrong.png", four_pictures(), p, {.title = "2 wrong"});
   const Tensor expected = draw_contact_sheet(four_pictures(), p, {.title = "2 wrong"}), back = read_image(folder / "wrong.png", 3);
@@ -143,7 +143,6 @@ TEST(ContactSheet, IsAPngThatReadsBack) {
   EXPECT_EQ(back.to_vector<std::int64_t>(), expected.to_vector<std::int64_t>());
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
   EXPECT_THROW(write_contact_sheet(folder / "none" / "wrong.png", four_pictures(), p), Error);
-  std::filesystem::remove_all(folder);
 }
 
 }   // namespace

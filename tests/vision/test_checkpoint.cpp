@@ -1,4 +1,5 @@
 // A checkpoint gives back what was saved, says what it is, and tells in one line why it cannot be used.
+#include "tests/temporary_folder.h"
 #include "vision/training/checkpoint.h"
 
 #include <gtest/gtest.h>
@@ -19,13 +20,6 @@ namespace fs = std::filesystem;
 
 class Checkpoint : public testing::Test {
  protected:
-  Checkpoint()
-      : folder_(fs::path(testing::TempDir()) /
-                ("fovea_checkpoint_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()))) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~Checkpoint() override { fs::remove_all(folder_); }
   ModelCard card() const {
     return {.model = "resnet8_mnist",
             .height = 28,
@@ -63,7 +57,8 @@ class Checkpoint : public testing::Test {
       if (x.tensors[i].second.to_vector<double>() != y.tensors[i].second.to_vector<double>()) return false;
     return x.tensors.size() == y.tensors.size();
   }
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(Checkpoint, GivesBackNetworkAndCard) {

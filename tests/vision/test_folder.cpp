@@ -1,8 +1,8 @@
 // Pictures in folders: what is found, how it is split, which forms it takes, and one clear line for each thing that can be wrong.
+#include "tests/temporary_folder.h"
 #include "vision/data/folder.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -19,9 +19,6 @@ const fs::path kPictures = FOVEA_SOURCE_DIR "/tests/vision/pictures";
 
 class Folder : public testing::Test {
  protected:
-  Folder() : root_(fs::temp_directory_path() / ("fovea_folder_" + std::to_string(getpid()))) { fs::remove_all(root_); }
-  ~Folder() override { fs::remove_all(root_); }
-
   /// n pictures of h x w pixels in root/part/name, all pixels of one value.
   void fill(const std::string& part, const std::string& name, int n, std::int64_t h = 3, std::int64_t w = 2, int first = 0) {
     fs::create_directories(root_ / part / name);
@@ -46,7 +43,8 @@ class Folder : public testing::Test {
       out.push_back(fs::path(p.name(i)).parent_path().filename() / fs::path(p.name(i)).filename());
     return out;
   }
-  const fs::path root_;
+  const TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.path();
 };
 
 TEST_F(Folder, ThreePartsInMemory) {

@@ -1,6 +1,5 @@
 // The MNIST files in the repository, the IDX reader on every kind of damage, the order of an epoch.
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "tests/temporary_folder.h"
 #include "vision/data/idx.h"
 #include "vision/data/pictures.h"
 
@@ -20,9 +20,6 @@ const fs::path kMnist = fs::path(FOVEA_SOURCE_DIR) / "data/mnist";
 /// A folder of its own for each test, removed at its end.
 class MnistFiles : public testing::Test {
  protected:
-  MnistFiles() : folder_(fs::temp_directory_path() / ("fovea_mnist_" + std::to_string(getpid()))) { fs::create_directories(folder_); }
-  ~MnistFiles() override { fs::remove_all(folder_); }
-
   fs::path write(const std::string& name, const std::string& bytes) {
     std::ofstream(folder_ / name, std::ios::binary) << bytes;
     return folder_ / name;
@@ -70,7 +67,8 @@ class MnistFiles : public testing::Test {
     }
     return "no error";
   }
-  const fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 #define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)

@@ -11,6 +11,7 @@
 #include "optim/average.h"
 #include "optim/statistics.h"
 #include "tensor/safetensors.h"
+#include "tests/temporary_folder.h"
 #include "vision/models/models.h"
 #include "vision/training/checkpoint.h"
 
@@ -38,7 +39,8 @@ TEST(OptimOnNetworks, NormsAndBiasesAreNotDecayed) {
 }
 
 TEST(OptimOnNetworks, CheckpointKeepsGroupsAndFrozenLayersApart) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "fovea_optim_on_networks.safetensors";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "last.safetensors";
   const ModelCard card{.model = "resnet8_mnist",
                        .height = 28,
                        .width = 28,
@@ -63,7 +65,6 @@ TEST(OptimOnNetworks, CheckpointKeepsGroupsAndFrozenLayersApart) {
   const TensorFile file = read_safetensors(path);
   EXPECT_NE(file.find("optimizer.v.fc.weight"), nullptr);
   EXPECT_EQ(file.find("optimizer.v." + a[0].first), nullptr);   // frozen
-  std::filesystem::remove(path);
 }
 
 // The same as a norm that averages over all batches by itself.

@@ -1,5 +1,6 @@
 // Training end to end on small made-up pictures: it learns, it is the same bytes for any number of threads, an interrupted run that is
 // resumed ends with the same bytes, and what goes wrong leaves what was saved.
+#include "tests/temporary_folder.h"
 #include "vision/training/trainer.h"
 
 #include <gtest/gtest.h>
@@ -66,21 +67,14 @@ std::vector<nlohmann::json> metrics(const RunFolder& run) {
 
 class TrainerTest : public testing::Test {
  protected:
-  TrainerTest()
-      : root_(fs::path(testing::TempDir()) /
-              ("fovea_trainer_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()))) {
-    fs::remove_all(root_);
-  }
-  ~TrainerTest() override {
-    kernels::set_threads(threads_);
-    fs::remove_all(root_);
-  }
+  ~TrainerTest() override { kernels::set_threads(threads_); }
   RunFolder train(const std::string& name, const Recipe& r = recipe()) {
     RunFolder run = RunFolder::create(root_ / name);
     EXPECT_FALSE(Trainer(r, data(), run, {}).run().interrupted);
     return run;
   }
-  fs::path root_;
+  TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.path();
   int threads_ = kernels::threads();
 };
 

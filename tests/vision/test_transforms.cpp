@@ -1,12 +1,12 @@
 // Normalisation, cropping, resizing, whole transforms, and pictures in files.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "tests/temporary_folder.h"
 #include "vision/data/image_file.h"
 #include "vision/transforms/crop.h"
 #include "vision/transforms/normalize.h"
@@ -235,10 +235,6 @@ TEST(Transform, RefusesWhatDoesNotFit) {
 
 class ImageFiles : public testing::Test {
  protected:
-  ImageFiles() : folder_(std::filesystem::temp_directory_path() / ("fovea_images_" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~ImageFiles() override { std::filesystem::remove_all(folder_); }
   std::filesystem::path write(const std::string& name, const std::string& bytes) {
     std::ofstream(folder_ / name, std::ios::binary) << bytes;
     return folder_ / name;
@@ -251,7 +247,8 @@ class ImageFiles : public testing::Test {
     }
     return "no error";
   }
-  const std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_F(ImageFiles, PngComesBackAsItWas) {

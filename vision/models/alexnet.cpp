@@ -1,3 +1,14 @@
+// alexnet.cpp: the network that began it, in the two forms in use.
+//
+//   alexnet_2012   Krizhevsky, Sutskever & Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks", Fig. 2 and
+//                  section 3.5: convolutions 2, 4 and 5 in two groups (one for each of the two GPUs); ReLU (3.1), local response norm
+//                  behind the first two (3.3), overlapping maximum pools (3.4), dropout in the fully connected layers (4.2).
+//   alexnet        torchvision's, which takes its weights: one tower, after Krizhevsky 2014, "One weird trick for parallelizing
+//                  convolutional neural networks" (arXiv:1404.5997), without response norm.
+//
+// Where we depart: alexnet_2012 is for images of 227 pixels, as the 224 of the paper do not give its 55x55; alexnet has 256 filters in its
+// fourth convolution, as torchvision's files have, where the paper's one-tower network has 384; a mean over 6x6 bins lets both take images
+// of other sizes; first weights are those of nn::Conv2d and nn::Linear (the paper: N(0, 0.01^2) and some biases of 1, section 5).
 #include "vision/models/alexnet.h"
 
 #include "autograd/shape_ops.h"

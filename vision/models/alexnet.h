@@ -1,11 +1,4 @@
-// alexnet.h: the network that began it, in the two forms in use.
-//
-//   Krizhevsky, Sutskever & Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks": alexnet_2012
-//   Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks" (arXiv:1404.5997): alexnet
-//
-// `alexnet` is torchvision's, one tower after the second paper, and takes its weights. `alexnet_2012` is Fig. 2 of the first: convolutions
-// 2, 4 and 5 in two groups (one for each of the two GPUs), local response norm behind the first two, images of 227 pixels (the 224 of the
-// paper do not give its 55 x 55). Departure: batches and pictures in colour only; the order is ReLU, norm, pool as in section 3.5.
+// alexnet.h: AlexNet of 2012 in two groups, and the one tower that everybody uses. Papers, and where we depart from them: alexnet.cpp.
 #pragma once
 
 #include "nn/linear.h"

@@ -1,3 +1,9 @@
+// convnext.cpp: Liu et al. 2022, "A ConvNet for the 2020s" (arXiv:2201.03545), Table 9.
+//
+// A ResNet modernised step by step towards Swin: patchify stem (section 2.2), depthwise convolution (2.3), inverted bottleneck (2.4), 7x7
+// and moved to the front (2.5), one GELU and one layer norm a block, downsampling layers between stages (2.6); the block is Fig. 4 right.
+//
+// Names are torchvision's. No departures known.
 #include "vision/models/convnext.h"
 
 #include "autograd/arithmetic.h"
@@ -15,6 +21,7 @@ constexpr double kEps = 1e-6;   // of the layer norms, as published
 
 }   // namespace
 
+/// Fig. 4 right, and a layer scale: Touvron et al. 2021 (CaiT, arXiv:2103.17239), section 2.
 ConvNeXtBlock::ConvNeXtBlock(const Options& o)
     : o_(o),
       layer_scale_(add_parameter("layer_scale", Tensor::full({o.channels, 1, 1}, static_cast<float>(o.layer_scale)))),
@@ -71,6 +78,7 @@ Variable ConvNeXt::features(const Variable& x) {
 
 Variable ConvNeXt::forward(const Variable& x) { return (*head_)(features(x)); }
 
+// Channels and blocks of the four stages: section 3.
 std::vector<ModelEntry> convnext_models() {
   std::vector<ModelEntry> entries;
   for (const ConvNeXtConfig& config : {ConvNeXtConfig{.name = "convnext_tiny", .channels = {96, 192, 384, 768}, .depths = {3, 3, 9, 3}},

@@ -1,5 +1,4 @@
-// convnext.h: Liu et al. 2022, "A ConvNet for the 2020s" (arXiv:2201.03545). A ResNet modernised step by step towards Swin: patchify stem,
-// depthwise 7x7 first, inverted bottleneck, layer norm, GELU, one of each a block (Fig. 4). Names are torchvision's.
+// convnext.h: a convolutional network with Swin's proportions. The paper: convnext.cpp.
 #pragma once
 
 #include "nn/conv2d.h"
@@ -20,7 +19,7 @@ struct ConvNeXtConfig {
 
 struct ConvNeXtBlockOptions {
   std::int64_t channels = 0;
-  double layer_scale = 1e-6;   // appendix A: Touvron et al. 2021 (CaiT), Eq. (5)
+  double layer_scale = 1e-6;   // gamma at first: Touvron et al. 2021 (CaiT), section 2
   double drop_path = 0;
 };
 

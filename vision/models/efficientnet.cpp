@@ -1,3 +1,11 @@
+// efficientnet.cpp: Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (arXiv:1905.11946).
+//
+// A small network found by search, B0 (Table 1), of MBConv blocks (mbconv.h); then depth, width and resolution grown together, Eq. (3):
+// depth alpha^phi, width beta^phi, resolution gamma^phi with alpha = 1.2, beta = 1.1, gamma = 1.15 (section 3.3).
+//
+// Names are torchvision's. Where we depart: the factors and sizes of B1 to B7 are those of the authors' code, which rounds Eq. (3) (B2
+// is for 288 pixels, as torchvision evaluates it); stochastic depth, 0.2 in the paper's training (section 5), is 0 unless the options ask
+// for it.
 #include "vision/models/efficientnet.h"
 
 #include <cmath>
@@ -11,6 +19,7 @@ using nn::Conv2dNormActivation;
 
 namespace {
 
+// Width and depth beside B0, pixels, dropout: the authors' code; Eq. (3).
 constexpr EfficientNetConfig kMembers[] = {
     {"efficientnet_b0", 1.0, 1.0, 224, 0.2},
     {"efficientnet_b1", 1.0, 1.1, 240, 0.2},

@@ -1,6 +1,4 @@
-// efficientnet.h: Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (arXiv:1905.11946).
-//
-// A small network found by search (B0, Table 1), then depth, width and resolution grown together (Eq. (3)). Names are torchvision's.
+// efficientnet.h: one network found by search, and seven grown from it. The paper, and where we depart from it: efficientnet.cpp.
 #pragma once
 
 #include "nn/dropout.h"

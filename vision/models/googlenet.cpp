@@ -1,3 +1,12 @@
+// googlenet.cpp: Szegedy et al. 2015, "Going Deeper with Convolutions" (arXiv:1409.4842), Table 1.
+//
+// An inception module (Fig. 2b) looks at the same pixels with filters of several sizes at once and lays the results side by side; 1x1
+// convolutions in front keep the cost down. Two classifiers on the side, behind 4a and 4d, help the gradient in training (section 5).
+//
+// Names are torchvision's. `googlenet` takes its weights, and so has a 3x3 in the place of the 5x5; `googlenet_paper` has the 5x5. Where
+// both depart: batch norm behind every convolution, which has no bias (the paper predates it, and has local response norm behind the first
+// pool and conv3); the last pool looks at 2x2 pixels, in Table 1 at 3x3; the side classifiers pool to 4x4 bins, so that images of other
+// sizes do, where the paper has 5x5 windows with stride 3.
 #include "vision/models/googlenet.h"
 
 #include <utility>
@@ -19,6 +28,7 @@ nn::Conv2dNormActivationOptions basic(std::int64_t in, std::int64_t out, std::in
 
 }   // namespace
 
+/// Fig. 2b, from left to right: 1x1; 1x1 and 3x3; 1x1 and 5x5; maximum and 1x1.
 Inception::Inception(const Options& o)
     : o_(o),
       branch1_(add<Conv2dNormActivation>("branch1", basic(o.in, o.conv1x1, 1))),
@@ -37,6 +47,7 @@ Variable Inception::forward(const Variable& x) { return concatenate({branch1_(x)
 
 std::string Inception::describe() const { return detail::join("Inception(", o_.in, " -> ", o_.out(), ")"); }
 
+/// The classifier on the side, section 5: mean, 1x1 convolution of 128 channels, 1024 units, 70 % dropout.
 InceptionAux::InceptionAux(const Options& o)
     : conv_(add<Conv2dNormActivation>("conv", basic(o.in, 128, 1))),
       fc1_(add<nn::Linear>("fc1", {.in = 2048, .out = 1024})),

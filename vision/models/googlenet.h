@@ -1,9 +1,4 @@
-// googlenet.h: Szegedy et al. 2015, "Going Deeper with Convolutions" (arXiv:1409.4842).
-//
-// An inception module (Fig. 2b) looks at the same pixels with filters of several sizes at once and lays the results side by side; 1x1
-// convolutions in front keep the cost down. `googlenet` is torchvision's, which has a 3x3 where the paper has its 5x5, and takes its
-// weights; `googlenet_paper` has the 5x5. Departures of both: batch norm behind every convolution (the paper predates it) instead of
-// local response norm, and no bias in convolutions. Names are torchvision's.
+// googlenet.h: inception modules, as torchvision has them and with the paper's 5x5. The paper, and where we depart from it: googlenet.cpp.
 #pragma once
 
 #include "nn/conv2d_norm_activation.h"

@@ -1,3 +1,9 @@
+// lenet.cpp: LeNet-5. LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition", section II.B, Fig.
+// 2: convolutions C1, C3 and C5, sub-sampling S2 and S4 between them, then fully connected layers.
+//
+// Where we depart, as everybody does: S2 and S4 are plain means (the paper's have a trained factor and bias a map, and squash), C3 sees
+// all maps of S2 (Table I leaves out connections), tanh(a) for A tanh(S a) with A = 1.7159, Eq. (6), and a linear layer for the radial
+// basis functions of Eq. (7). With small_images C1 pads 28x28 pictures to the paper's 32x32.
 #include "vision/models/lenet.h"
 
 #include "autograd/shape_ops.h"
@@ -7,6 +13,7 @@
 
 namespace fovea::vision {
 
+// Shapes behind each layer for 32x32: Fig. 2.
 LeNet5::LeNet5(const ModelOptions& o) : features_(add<nn::Sequential>("features")), classifier_(add<nn::Sequential>("classifier")) {
   const std::int64_t padding = o.small_images ? 2 : 0;                                        // for pictures of 28x28
   features_.add<nn::Conv2d>({.in = o.channels, .out = 6, .kernel = 5, .padding = padding});   // C1: 28x28x6

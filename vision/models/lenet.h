@@ -1,8 +1,4 @@
-// lenet.h: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B, Fig. 2: LeNet-5, for 32x32 digits.
-//
-// Departures, as everybody makes them: averages without weights of their own, C3 connected to all of S2 (the paper's Table I leaves out
-// connections), plain tanh, a linear layer with softmax for the radial basis functions. 28x28 pictures are padded to 32x32 by the first
-// convolution.
+// lenet.h: LeNet-5, for digits of 32x32. The paper, and where we depart from it: lenet.cpp.
 #pragma once
 
 #include "nn/linear.h"

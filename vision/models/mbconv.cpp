@@ -1,3 +1,9 @@
+// mbconv.cpp: the block of MobileNet V3 and EfficientNet: an inverted residual with squeeze-and-excitation.
+//
+//   Howard et al. 2019, "Searching for MobileNetV3" (arXiv:1905.02244), Fig. 4
+//   Tan & Le 2019, "EfficientNet" (arXiv:1905.11946), section 4: MBConv
+//
+// y = F(x), or x + F(x) where the shapes agree; F is 1x1 up (left out where nothing grows), depthwise, SE, 1x1 down without activation.
 #include "vision/models/mbconv.h"
 
 #include "autograd/arithmetic.h"
@@ -6,6 +12,7 @@ namespace fovea::vision {
 
 using nn::Conv2dNormActivation;
 
+/// F: Howard et al. 2019, Fig. 4.
 MBConvLayers::MBConvLayers(const Options& o) {
   int n = 0;
   const auto next = [&] { return std::to_string(n++); };

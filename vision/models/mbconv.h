@@ -1,7 +1,4 @@
-// mbconv.h: the block of MobileNet V3 and EfficientNet: an inverted residual with squeeze-and-excitation.
-//
-//   Howard et al. 2019, "Searching for MobileNetV3" (arXiv:1905.02244), Fig. 4
-//   Tan & Le 2019, "EfficientNet" (arXiv:1905.11946), section 4: MBConv
+// mbconv.h: the block of MobileNet V3 and EfficientNet. The papers: mbconv.cpp.
 #pragma once
 
 #include "nn/conv2d_norm_activation.h"
@@ -20,7 +17,8 @@ struct MBConvOptions {
   double drop_path = 0;   // probability that the block is skipped, where it has a shortcut
 };
 
-/// The layers under torchvision's numbers: 1x1 up, depthwise, SE, 1x1 down without activation. x (N, H, W, in) -> (N, H/stride, W/stride, out).
+/// The layers under torchvision's numbers: 1x1 up, depthwise, SE, 1x1 down without activation.
+/// x (N, H, W, in) -> (N, H/stride, W/stride, out).
 class MBConvLayers : public nn::Module {
  public:
   using Options = MBConvOptions;

@@ -1,3 +1,11 @@
+// mobilenet_v1.cpp: Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications"
+// (arXiv:1704.04861), Table 1.
+//
+// A 3x3 convolution costs 9 in out multiply-adds a pixel, Eq. (2); one depthwise 3x3 and one 1x1 together 9 in + in out, Eq. (5): eight to
+// nine times less. A width multiplier, alpha of section 3.3, thins all layers alike.
+//
+// Names are timm's. Where we depart: ReLU6 for ReLU, as in the authors' published weights. The stride 2 that Table 1 prints at the last
+// depthwise convolution is 1, as the 7x7 in front of it and behind it say.
 #include "vision/models/mobilenet_v1.h"
 
 #include <cmath>
@@ -13,6 +21,7 @@ std::int64_t scaled(double width, std::int64_t channels) { return std::llround(w
 
 }   // namespace
 
+/// Fig. 3 right: Eq. (3), then 1x1.
 DepthwiseSeparable::DepthwiseSeparable(const Options& o)
     : o_(o),
       conv_dw_(

@@ -1,8 +1,4 @@
-// mobilenet_v1.h: Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications"
-// (arXiv:1704.04861).
-//
-// A 3x3 convolution costs 9 in out multiply-adds a pixel; one depthwise 3x3 and one 1x1 together 9 in + in out, eight to nine times less
-// (Eq. (5)). Names are timm's. Departure: ReLU6 for ReLU, as in the authors' published weights.
+// mobilenet_v1.h: depthwise separable convolutions. The paper, and where we depart from it: mobilenet_v1.cpp.
 #pragma once
 
 #include "nn/conv_norm_act.h"

@@ -1,3 +1,9 @@
+// mobilenet_v2.cpp: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv:1801.04381), Tables 1 and 2.
+//
+// A block goes from few channels to many and back: 1x1 up, depthwise 3x3, 1x1 down without activation, as a ReLU on few channels would lose
+// what they say (linear bottlenecks, section 3.2); the shortcut joins the thin ends (inverted residuals, section 3.3, Fig. 4d).
+//
+// Names are torchvision's. No departures known; dropout 0.2 in front of the classifier is torchvision's.
 #include "vision/models/mobilenet_v2.h"
 
 #include "autograd/pooling.h"
@@ -8,6 +14,7 @@ namespace fovea::vision {
 using kernels::Activation::relu6;
 using nn::BatchNorm2d, nn::Conv2d, nn::Conv2dNormActivation, nn::conv_norm_act;
 
+/// Table 1: 1x1 up by t, depthwise 3x3 with the stride, 1x1 down, linear.
 InvertedResidualLayers::InvertedResidualLayers(const Options& o) {
   const std::int64_t inner = o.in * o.expansion;
   int n = 0;
@@ -23,6 +30,7 @@ Variable InvertedResidualLayers::run(const Variable& x, const Variable* residual
   return conv_norm_act(y, *project_, *norm_, {.residual = residual});                 // (N, H/s, W/s, out)
 }
 
+/// Fig. 4d: with a shortcut where the stride is 1 and channels agree.
 InvertedResidualV2::InvertedResidualV2(const Options& o) : o_(o), conv_(add<InvertedResidualLayers>("conv", o)) {}
 
 Variable InvertedResidualV2::forward(const Variable& x) { return conv_.run(x, o_.stride == 1 && o_.in == o_.out ? &x : nullptr); }

@@ -1,4 +1,4 @@
-// mobilenet_v2.h: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv:1801.04381). Names are torchvision's.
+// mobilenet_v2.h: inverted residuals with linear bottlenecks. The paper: mobilenet_v2.cpp.
 #pragma once
 
 #include "nn/conv2d_norm_activation.h"

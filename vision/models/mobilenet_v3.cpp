@@ -1,3 +1,10 @@
+// mobilenet_v3.cpp: Howard et al. 2019, "Searching for MobileNetV3" (arXiv:1905.02244), Tables 1 and 2.
+//
+// The inverted residuals of V2 with squeeze-and-excitation (mbconv.h, Fig. 4), found by search; h-swish in the deeper half and a hard
+// sigmoid in SE, of straight lines and so cheap (section 5.2); SE has a quarter of the expanded channels (5.3); the last 1x1 stands behind
+// the mean, where it costs one pixel (5.1, Fig. 5).
+//
+// Names are torchvision's. No departures known; channels of SE are rounded to multiples of 8, as in the authors' code.
 #include "vision/models/mobilenet_v3.h"
 
 #include "autograd/pooling.h"

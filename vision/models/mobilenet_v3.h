@@ -1,4 +1,4 @@
-// mobilenet_v3.h: Howard et al. 2019, "Searching for MobileNetV3" (arXiv:1905.02244), Tables 1 and 2. Names are torchvision's.
+// mobilenet_v3.h: the mobile networks found by search, large and small. The paper: mobilenet_v3.cpp.
 #pragma once
 
 #include "nn/dropout.h"

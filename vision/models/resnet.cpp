@@ -1,3 +1,18 @@
+// resnet.cpp: residual networks and their descendants, to be read beside
+//
+//   He et al. 2016, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385): Eq. (1) and (2), Table 1, Fig. 5
+//   Zagoruyko & Komodakis 2016, "Wide Residual Networks" (arXiv:1605.07146): bottlenecks with a 3x3 twice as wide, Table 8
+//   Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks" (ResNeXt, arXiv:1611.05431): Fig. 3c, Table 1
+//   Hu et al. 2018, "Squeeze-and-Excitation Networks" (arXiv:1709.01507): Fig. 3
+//   He et al. 2019, "Bag of Tricks for Image Classification with Convolutional Neural Networks" (arXiv:1812.01187): B, C and D of Fig. 2
+//
+// A network is a stem, stages layer1 to layer4 (conv2_x to conv5_x of Table 1), a mean over the pixels and a linear layer. A block is
+// relu(F(x) + shortcut(x)). The table at the end of this file has a ResNetConfig for each variant: blocks a stage (.depths), which F
+// (.bottleneck, .groups, .width_per_group, .squeeze_excitation), where the stride sits, which stem, which shortcut.
+//
+// Where we depart from the papers: shortcuts that change shape are always projections (option B of section 3.3); the stride of a bottleneck
+// sits in its 3x3 convolution, as torchvision has it (B), but in the first 1x1 in the `_v1_original` variants; resnet8_mnist is ours, for
+// 28x28 digits. Names are torchvision's (for the C stem, the D shortcut and SE those of timm), so their weights load.
 #include "vision/models/resnet.h"
 
 #include "autograd/activation.h"
@@ -17,6 +32,7 @@ std::string stride_text(std::int64_t stride) { return stride == 1 ? "" : detail:
 
 }   // namespace
 
+/// W_s of Eq. (2): 1x1 with batch norm; ResNet-D takes the mean of 2x2 pixels first (He et al. 2019, Fig. 2c).
 Projection::Projection(const Options& o)
     : pool_(o.pooled && o.stride > 1 ? &add<nn::AvgPool2d>("0", {.kernel = o.stride, .ceil_mode = true, .count_include_pad = false})
                                      : nullptr),
@@ -32,6 +48,8 @@ void ResidualBlock::add_rest() {
   if (o_.drop_path > 0) drop_path_ = &add<nn::StochasticDepth>("drop_path", {.p = o_.drop_path});
 }
 
+/// y = relu(F(x) + x), Eq. (1), or relu(F(x) + W_s x), Eq. (2); y: F up to its last convolution. SE stands at the end of F (Hu et al. 2018,
+/// Fig. 3), then stochastic depth (Huang et al. 2016, Eq. (2)).
 Variable ResidualBlock::join(const Variable& x, const Variable& y, Conv2d& conv, BatchNorm2d& bn) {
   const Variable shortcut = downsample_ ? (*downsample_)(x) : x;   // (N, H/s, W/s, out)
   if (!se_ && !drop_path_) return conv_norm_act(y, conv, bn, {.activation = relu, .residual = &shortcut});
@@ -41,6 +59,7 @@ Variable ResidualBlock::join(const Variable& x, const Variable& y, Conv2d& conv,
   return fovea::relu(branch + shortcut);
 }
 
+/// F of Fig. 5 left: two 3x3.
 BasicBlock::BasicBlock(const Options& o)
     : ResidualBlock(o, o.width),
       conv1_(add<Conv2d>("conv1", {.in = o.in, .out = o.width, .kernel = 3, .stride = o.stride, .padding = 1, .bias = false})),
@@ -57,6 +76,7 @@ Variable BasicBlock::forward(const Variable& x) {                            // 
 
 std::string BasicBlock::describe() const { return detail::join("BasicBlock(", o_.in, " -> ", out_, stride_text(o_.stride), ")"); }
 
+/// F of Fig. 5 right: 1x1 down, 3x3 (in groups: Xie et al. 2017, Fig. 3c), 1x1 up to four times the width.
 Bottleneck::Bottleneck(const Options& o)
     : ResidualBlock(o, 4 * o.width),
       inner_(o.width * o.config.width_per_group / 64 * o.config.groups),
@@ -87,6 +107,7 @@ std::string Bottleneck::describe() const {
                       o_.config.groups == 1 ? "" : detail::join(", groups ", o_.config.groups), ")");
 }
 
+/// Three 3x3 for the 7x7: ResNet-C (He et al. 2019, Fig. 2b). The norm of the third is the network's bn1.
 DeepStem::DeepStem(const Options& o)
     : conv1_(add<Conv2d>("0", {.in = o.in, .out = o.out / 2, .kernel = 3, .stride = 2, .padding = 1, .bias = false})),
       bn1_(add<BatchNorm2d>("1", {.channels = o.out / 2})),
@@ -123,7 +144,7 @@ ResNet::ResNet(const ResNetConfig& config, const ModelOptions& o)
           .in = in,
           .width = width,
           .stride = i == 0 && !layers_.empty() ? 2 : 1,   // the first stage has the stem's resolution
-          // Huang et al. 2016, section 3, Eq. (4): a line from 0 at the stem to the given probability at the last block.
+          // Huang et al. 2016, Eq. (4): a line up to the given probability at the last block, from 0 at the first (theirs: at the stem).
           .drop_path = blocks > 1 ? o.stochastic_depth * static_cast<double>(block) / static_cast<double>(blocks - 1) : 0,
           .config = config};
       if (config.bottleneck)

@@ -1,14 +1,4 @@
-// resnet.h: residual networks and their descendants.
-//
-//   He et al. 2016, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385)
-//   Zagoruyko & Komodakis 2016, "Wide Residual Networks" (arXiv:1605.07146)
-//   Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks" (ResNeXt, arXiv:1611.05431)
-//   Hu et al. 2018, "Squeeze-and-Excitation Networks" (arXiv:1709.01507)
-//   He et al. 2019, "Bag of Tricks for Image Classification with Convolutional Neural Networks" (arXiv:1812.01187): B, C and D
-//
-// Names are torchvision's (for the C stem, the D shortcut and SE those of timm), so their weights load. Where we depart from the paper:
-// shortcuts that change shape are always projections (option B of section 3.3); the stride of a bottleneck sits in its 3x3 convolution, as
-// torchvision has it (ResNet-B), but in the first 1x1 in the `_v1_original` variants; resnet8_mnist is ours, for 28x28 digits.
+// resnet.h: residual networks and their descendants: wide, ResNeXt, SE, B, C and D. Papers, and where we depart from them: resnet.cpp.
 #pragma once
 
 #include <array>

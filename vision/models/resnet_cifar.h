@@ -1,9 +1,4 @@
-// resnet_cifar.h: the residual networks for CIFAR-10 of He et al. 2016, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385),
-// section 4.2: 6n + 2 layers, n = 3, 5, 7, 9, 18 (Table 6), for images of 32x32; and their plain twins without shortcuts (Fig. 6 left).
-//
-// Every shortcut is parameter-free: where the shape changes, the identity takes every second row and column and new channels are zero
-// (option A of section 3.3), so a residual network has exactly the parameters of its plain counterpart. We depart from the paper in
-// nothing here; the 110 layers, which it warms up at learning rate 0.01, are a matter of the recipe.
+// resnet_cifar.h: the residual networks for CIFAR-10, and their plain twins. The paper: resnet_cifar.cpp.
 #pragma once
 
 #include "nn/conv_norm_act.h"
@@ -22,7 +17,8 @@ struct IdentityBlockOptions {
   bool shortcut = true;   // false: y = relu(F(x)), a block of the plain network
 };
 
-/// y = relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions: Eq. (1), Fig. 5 left. x (N, H, W, in) -> y (N, H/stride, W/stride, out).
+/// y = relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions: Eq. (1), Fig. 5 left.
+/// x (N, H, W, in) -> y (N, H/stride, W/stride, out).
 class IdentityBlock : public nn::Module {
  public:
   using Options = IdentityBlockOptions;

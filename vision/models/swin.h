@@ -1,8 +1,4 @@
-// swin.h: Liu et al. 2021, "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows" (arXiv:2103.14030).
-//
-// Attention within windows of 7x7 patches costs 2 M^2 HW C instead of 2 (HW)^2 C multiply-adds, Eq. (1) and (2); every second layer shifts
-// the windows by half, so that neighbours meet (Fig. 2). Stages halve the resolution like a convolutional network's (Fig. 3).
-// Names are torchvision's. No departures known.
+// swin.h: the Swin Transformer. The paper: swin.cpp.
 #pragma once
 
 #include "nn/conv2d.h"

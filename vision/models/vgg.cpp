@@ -1,3 +1,11 @@
+// vgg.cpp: Simonyan & Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (arXiv:1409.1556), Table 1.
+//
+// 3x3 convolutions all the way, a 2x2 maximum pool behind each stage: two of them see 5x5 pixels, three 7x7, with fewer weights and more
+// nonlinearities than one large filter (section 2.3). Names are torchvision's.
+//
+// Where we depart: the `_bn` variants have a batch norm behind each convolution, whose bias is kept, as in torchvision's files; the paper
+// has none. Columns A-LRN and C of the table are left out. First weights are those of nn::Conv2d and nn::Linear, where the paper
+// starts deep networks from trained shallow ones (section 3.1).
 #include "vision/models/vgg.h"
 
 #include "autograd/shape_ops.h"

@@ -1,8 +1,4 @@
-// vgg.h: Simonyan & Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (arXiv:1409.1556), Table 1.
-//
-// 3x3 convolutions all the way: two of them see 5x5 pixels, three 7x7, with fewer weights and more nonlinearities than one large filter
-// (section 2.3). Names are torchvision's. The `_bn` variants have a batch norm (with the convolution's bias kept, as in torchvision's files)
-// and are not in the paper. Departure: initialised as in He et al. 2015, where the paper trains shallow networks first.
+// vgg.h: 3x3 convolutions all the way, 11 to 19 layers. The paper, and where we depart from it: vgg.cpp.
 #pragma once
 
 #include "nn/linear.h"

@@ -1,3 +1,14 @@
+// vit.cpp: Vision Transformers.
+//
+//   Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929): ViT, Table 1 and Eq. (1)-(4)
+//   Touvron et al. 2021, "Training data-efficient image transformers & distillation through attention" (arXiv:2012.12877): the sizes Ti
+//   and S (Table 1), and the distillation token (Fig. 2, the `deit_` members)
+//
+// An image is cut into patches, each projected to a token (a convolution whose stride is its kernel, E of Eq. (1)); a class token in front,
+// a position embedding added; blocks of attention and MLP; the class token's last state is classified.
+//
+// Names are torchvision's, also for members that it lacks. Where we depart: no hidden layer in the head (section 3.1 has one for
+// pre-training); `mean_pooling` classifies the mean of the patches instead of a class token (appendix D.3).
 #include "vision/models/vit.h"
 
 #include <cmath>
@@ -33,6 +44,7 @@ struct Named : nn::Module {
 
 }   // namespace
 
+/// A layer of the encoder: Fig. 1 right.
 TransformerBlock::TransformerBlock(const Options& o)
     : o_(o),
       ln_1_(add<nn::LayerNorm>("ln_1", {.channels = o.width, .eps = kEps})),
@@ -152,6 +164,7 @@ Variable VisionTransformer::forward(const Variable& x) {
   return logits;
 }
 
+// P, layers, heads, width: Table 1 of each paper.
 std::vector<ModelEntry> vit_models() {
   constexpr const char* vit = "Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, arXiv:2010.11929";
   constexpr const char* deit = "Touvron et al. 2021, Training data-efficient image transformers, arXiv:2012.12877";

@@ -1,11 +1,4 @@
-// vit.h: Vision Transformers.
-//
-//   Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words" (arXiv:2010.11929): ViT, Table 1 and Eq. (1)-(4)
-//   Touvron et al. 2021, "Training data-efficient image transformers & distillation through attention" (arXiv:2012.12877): the sizes Ti and
-//   S, and the distillation token (Fig. 2, the `deit_` members)
-//
-// Names are torchvision's, also for members that it lacks. Departures: no hidden layer in the head (section 3.1 has one for pre-training);
-// `mean_pooling` classifies the mean of the patches instead of a class token (appendix D.3).
+// vit.h: Vision Transformers: ViT and DeiT. Papers, and where we depart from them: vit.cpp.
 #pragma once
 
 #include "nn/attention.h"
