@@ -99,7 +99,8 @@ TEST(PyTorchWriter, ComesBackAsItWas) {
                   {"bytes", Tensor::full({300, 1}, 200, DType::u8)},
                   {"empty", Tensor::zeros({0, 3})},
                   {"\xc3\xa9", Tensor::zeros({1})}};
-  const fs::path path = fs::path(testing::TempDir()) / "fovea_written.pth";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "written.pth";
   write_pytorch_file(path, file);
   const PyTorchFile back = read_pytorch_file(path);
   EXPECT_TRUE(back.ignored.empty());

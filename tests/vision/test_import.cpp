@@ -95,7 +95,10 @@ TEST_P(EachFile, MatchesCompletely) {
              std::all_of(stored.entries.begin(), stored.entries.end(), [&](const Entry& e) { return our_name(s, e.theirs) == e.ours; });
     };
     EXPECT_TRUE(std::any_of(naming_schemes().begin(), naming_schemes().end(), knows));
-    for (const Entry& e : stored.entries) EXPECT_EQ(shapes.erase(e.ours), 1u) << e.ours;
+    for (const Entry& e : stored.entries) {
+      EXPECT_EQ(shapes[e.ours].elements(), e.shape.elements()) << e.ours;
+      EXPECT_EQ(shapes.erase(e.ours), 1u) << e.ours;
+    }
     EXPECT_TRUE(shapes.empty());
     return;
   }

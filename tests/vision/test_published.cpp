@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tensor/error.h"
+#include "tests/temporary_folder.h"
 #include "vision/models/models.h"
 #include "vision/weights/sha256.h"
 
@@ -64,7 +65,6 @@ TEST(Published, ClassesHaveDifferentNames) {
 class Fetch : public testing::Test {
  protected:
   Fetch() {
-    fs::remove_all(folder_);
     for (const char* part : {"own", "torch/hub/checkpoints", "bin"}) fs::create_directories(folder_ / part);
     setenv("FOVEA_CACHE", (folder_ / "own").c_str(), 1);
     setenv("TORCH_HOME", (folder_ / "torch").c_str(), 1);
@@ -84,7 +84,6 @@ class Fetch : public testing::Test {
     setenv("PATH", path_.c_str(), 1);
     unsetenv("FOVEA_CACHE");
     unsetenv("TORCH_HOME");
-    fs::remove_all(folder_);
   }
   static void write(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
   /// A curl that writes `text` where it is told to, and exits with `code`.
@@ -107,8 +106,8 @@ class Fetch : public testing::Test {
   }
 
   const std::string content_ = "weights";
-  const fs::path folder_ =
-      fs::path(testing::TempDir()) / ("fovea_fetch_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   const std::string path_ = std::getenv("PATH");
   PublishedWeights weights_;
   std::FILE* null_ = std::fopen("/dev/null", "w");
