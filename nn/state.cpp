@@ -63,6 +63,14 @@ TensorFile state_dict(Module& m) {
   return file;
 }
 
+std::vector<std::pair<std::string, Shape>> state_shapes(Module& m) {
+  std::vector<std::pair<std::string, Shape>> shapes;
+  visit(m, "", [&](const std::string& name, Module::Parameter* p, Module::Buffer* b) {
+    shapes.emplace_back(name, p ? disk_shape(p->value.shape(), p->layout) : b->value.shape());
+  });
+  return shapes;
+}
+
 LoadReport load_state_dict(Module& m, const TensorFile& file) {
   LoadReport report;
   std::map<std::string, const Tensor*> entries;

@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
     cli::add_predict(line);
     cli::add_models(line);
     cli::add_summary(line);
+    cli::add_import(line);
+    cli::add_export(line);
+    cli::add_inspect(line);
     const int code = line.parse(argc, argv, cli::program)();
     if (std::fflush(stdout) != 0) return fail(cli::kExitError, "standard output cannot be written");
     return code;

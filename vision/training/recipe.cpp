@@ -29,6 +29,8 @@ const std::vector<RecipeField>& recipe_fields() {
        0.99},
       {"auxiliary_heads", "GoogLeNet's two side classifiers, whose losses count 0.3 each", &R::auxiliary_heads},
       {"recompute", "blocks of deep networks run again in the backward pass: less memory, a third more time", &R::recompute},
+      {"weights", "to begin with: a .pth or .safetensors file, or published ones by name (resnet50); other classes get a new classifier",
+       &R::weights},
       {"data",
        "the data set: by name, or a folder with train/, val/ and test/, in each a folder of pictures for each class",
        &R::data,

@@ -29,6 +29,7 @@ struct Recipe {
   double stochastic_depth = 0;
   bool auxiliary_heads = false;
   bool recompute = false;
+  std::string weights;   // what the network begins with: a file of any program, or published weights by name; "": random ones
   std::string data = "mnist";
   std::int64_t epochs = 12;
   std::int64_t batch = 128;

@@ -15,6 +15,7 @@
 #include "optim/sgd.h"
 #include "vision/data/loader.h"
 #include "vision/models/models.h"
+#include "vision/weights/open_model.h"
 
 namespace fovea::vision {
 namespace {
@@ -108,10 +109,22 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
 
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));
+  if (!recipe.weights.empty() && !o_.resume) begin_with_weights();
   network_->to(DType::f32, device_);
   optimizer_ = make_optimizer(recipe, *network_);
   steps_ = data_.train.size() / recipe.batch;   // a last batch that is not full is left out; the next epoch's order is another
   schedule_ = make_schedule(recipe, recipe.epochs * steps_);
+}
+
+void Trainer::begin_with_weights() {
+  std::FILE* const talk = o_.progress ? o_.progress : stderr;
+  const FoundWeights found = find_weights(recipe_.weights, talk);
+  try {
+    const ImportReport report = load_weights(*network_, recipe_.model, read_weight_file(found.path));
+    std::fprintf(talk, "weights %s: %s", found.path.c_str(), report.str().c_str());
+  } catch (const Error& e) {
+    throw Error(found.path.string() + ": " + e.what());
+  }
 }
 
 TrainingResult Trainer::run() {

@@ -60,6 +60,7 @@ class Trainer {
   TrainingResult run();
 
  private:
+  void begin_with_weights();
   /// False: interrupted.
   bool train_epoch();
   void finish_epoch();
