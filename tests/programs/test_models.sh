@@ -54,7 +54,7 @@ expect 0 "$fovea" summary resnet50 --batch 8 --recompute
 
 usage 'unknown model .resnet19. .did you mean resnet18' summary resnet19
 usage 'vgg11 does not take images of size 16; the smallest size from there on is 32' summary vgg11 --size 16
-usage 'lenet5 does not take images of size 300; one that it takes is 32' summary lenet5 --size 300
+usage 'lenet5 does not take images of size 300; one that it takes is 28' summary lenet5 --size 300
 usage 'vit_b_16 does not take images of size 100; the smallest size from there on is 112' summary vit_b_16 --size 100
 usage 'resnet18 cannot be trained with batch 1.*more than one value per channel' summary resnet18 --size 32 --train
 usage 'vgg11: expected no recompute' summary vgg11 --recompute

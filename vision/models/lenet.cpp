@@ -32,7 +32,9 @@ LeNet5::LeNet5(const ModelOptions& o) : features_(add<nn::Sequential>("features"
 
 // "The input is a 32x32 pixel image. This is significantly larger than the largest character in the database": MNIST's 28x28 get a border.
 Variable LeNet5::features(const Variable& x) {
-  const std::int64_t h = std::max<std::int64_t>(32 - x.dim(1), 0), w = std::max<std::int64_t>(32 - x.dim(2), 0);
+  require(std::min(x.dim(1), x.dim(2)) >= 28 && std::max(x.dim(1), x.dim(2)) <= 32, "LeNet-5: expected pictures of 28x28 to 32x32, got ",
+          x.shape());
+  const std::int64_t h = 32 - x.dim(1), w = 32 - x.dim(2);
   const Variable centred =
       h + w > 0 ? pad(x, {.axis = 1, .before = h / 2, .after = h - h / 2}, {.axis = 2, .before = w / 2, .after = w - w / 2}) : x;
   return classifier_.forward_until(flatten(features_(centred)), *head_);
