@@ -46,7 +46,7 @@ TEST_P(ModelTraining, TheLossFalls) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ModelTraining,
-                         testing::Values(Learner{"lenet5", 0.2}, Learner{"alexnet", 0.01, 40}, Learner{"vgg11_bn", 0.01},
+                         testing::Values(Learner{"lenet5", 0.2}, Learner{"alexnet", 0.01, 40}, Learner{"vgg11_bn", 0.02, 30},
                                          Learner{"googlenet", 0.02}, Learner{"resnet18", 0.02}, Learner{"se_resnet18", 0.02},
                                          Learner{"resnet20_he_cifar", 0.05}, Learner{"plain20_he_cifar", 0.1},
                                          Learner{"mobilenet_v1_0.25", 0.1, 60}, Learner{"mobilenet_v2", 0.05, 40},
