@@ -144,11 +144,11 @@ FOVEA_INLINE bool from_output(Activation a) {
 // Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or erf stands behind a
 // call, which keeps its registers out of the way. Arguments by reference: GCC copies a vector struct that is passed by value in
 // pieces, and reading it whole again stalls. Each use needs exp and its kin (math.h, cpu/math.h).
-template <class V> [[gnu::noinline]] V activate_by_call(Activation a, const V& x) {
+template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, const V& x) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
 }
-template <class V> [[gnu::noinline]] V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
+template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.gradient(x, dy); });
 }

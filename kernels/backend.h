@@ -8,8 +8,10 @@
 /// keeps one copy of those, and it might be the AVX-512 one. Inlining them leaves nothing to share.
 #ifdef __CUDACC__
 #define FOVEA_INLINE __host__ __device__ __forceinline__   // formulas serve kernels, too
+#define FOVEA_NOINLINE __host__ __device__ __noinline__
 #else
 #define FOVEA_INLINE [[gnu::always_inline]] inline
+#define FOVEA_NOINLINE [[gnu::noinline]]
 #endif
 
 struct CUstream_st;   // what a cudaStream_t points to

@@ -4,14 +4,6 @@
 
 #include "kernels/cuda.h"
 
-#ifndef FOVEA_UNROLL
-#ifdef FOVEA_CUDA_EMULATED
-#define FOVEA_UNROLL
-#else
-#define FOVEA_UNROLL _Pragma("unroll")
-#endif
-#endif
-
 namespace fovea::kernels {
 
 __host__ __device__ __forceinline__ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -78,37 +70,56 @@ template <class T, class... P> bool moves_wide(std::int64_t cols, const P*... ro
   return cols % Wide<T>::kSize == 0 && (... && aligned16(rows));
 }
 
+/// f(V) as a compile-time number: a vector of T, or 1.
+template <class T, class F> void with_width(bool wide, const F& f) {
+  if (wide)
+    f(std::integral_constant<int, Wide<T>::kSize>{});
+  else
+    f(std::integral_constant<int, 1>{});
+}
+
+// ---- a matrix by its columns -------------------------------------------------------------------------------------------------------------
+
 /// Blocks of kThreads threads over a matrix of `cols` columns: `across` threads side by side, each with V columns, and `down` below
-/// one another. Narrow matrices get more rows a block, so that no thread idles for want of columns.
+/// one another. Narrow matrices get more rows a block, so that no thread idles for want of columns. Both are powers of two.
 struct ColumnGrid {
   static constexpr int kThreads = 256;
-  int across, down;
-  std::int64_t row_blocks, column_blocks;
-  /// Each block takes rows_of(down) rows.
-  template <class F> ColumnGrid(std::int64_t rows, std::int64_t cols, int v, F rows_of) {
+  unsigned across = 1, down;
+  std::int64_t column_blocks;
+  ColumnGrid(std::int64_t cols, int v) {
     const std::int64_t packs = ceil_div(cols, v);
-    across = 1;
     while (across < kWarp && across < packs) across *= 2;
     down = kThreads / across;
     column_blocks = ceil_div(packs, across);
-    row_blocks = ceil_div(rows, rows_of(down));
   }
-  /// Block b is the row block b / column_blocks and the column block b % column_blocks: neighbours in time are neighbours in memory.
-  LaunchShape launch_on(Cuda be, std::size_t smem = 0) const {
-    return {.grid = blocks(row_blocks * column_blocks, 1),
-            .block = {static_cast<unsigned>(across), static_cast<unsigned>(down)},
-            .smem = smem,
-            .stream = be.stream};
+  /// Block b is row block b / column_blocks and column block b % column_blocks: neighbours in time are neighbours in memory.
+  LaunchShape over(Cuda be, std::int64_t row_blocks, std::size_t smem = 0) const {
+    return {.grid = blocks(row_blocks * column_blocks, 1), .block = {across, down}, .smem = smem, .stream = be.stream};
   }
 };
 /// Where this thread stands in a ColumnGrid.
 struct ColumnPlace {
   std::int64_t block;    // of rows
-  std::int64_t column;   // the first of V
+  std::int64_t column;   // the first of its V
   __device__ __forceinline__ ColumnPlace(std::int64_t column_blocks, int v)
       : block(blockIdx.x / static_cast<unsigned>(column_blocks)),
         column((blockIdx.x % static_cast<unsigned>(column_blocks) * std::int64_t{blockDim.x} + threadIdx.x) * v) {}
 };
+
+/// Element i of a thread's lanes at [i][thread], so that no two threads of a warp meet in a bank.
+template <int V> struct ColumnSmem { float v[V][ColumnGrid::kThreads]; };
+/// In the threads of row 0: the sum of the threads below one another, halves added to halves. All threads of the block must come.
+template <int V> __device__ __forceinline__ Lanes<V> sum_down(Lanes<V> sum, ColumnSmem<V>& smem) {
+  const unsigned t = threadIdx.y * blockDim.x + threadIdx.x;
+  FOVEA_UNROLL for (int i = 0; i < V; ++i) smem.v[i][t] = sum[i];
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) {
+      FOVEA_UNROLL for (int i = 0; i < V; ++i) smem.v[i][t] = sum[i] = sum[i] + smem.v[i][t + half * blockDim.x];
+    }
+  }
+  return sum;
+}
 
 // ---- ordered sums over rows: tiles first, in float, by whoever has the values; then the tiles, in double, here -----------------------------
 
