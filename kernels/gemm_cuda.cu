@@ -45,7 +45,7 @@ template <class T> struct Fetch {
 };
 
 template <class T, class TC>
-__global__ void __launch_bounds__(kThreads, 2) gemm_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e) {
+__global__ void __launch_bounds__(kThreads) gemm_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e) {
   Tiles& t = shared_memory<Tiles>();
   const std::int64_t z = blockIdx.z, i0 = blockIdx.y * std::int64_t{kTile}, j0 = blockIdx.x * std::int64_t{kTile};
   const Operand<T> left{a + z * s.stride_a, s.row_a(), s.transpose_a}, right{b + z * s.stride_b, s.row_b(), !s.transpose_b};

@@ -110,7 +110,6 @@ struct Block {
   std::uint64_t ready_[kMaxThreads / 64];   // by slot
   std::uint16_t at_slot_[kMaxThreads];      // slot -> thread
   unsigned (*combine_)(const Block&) = nullptr;
-  const char* barrier_name_ = "";
   std::uint64_t random_state_ = 0;
   int last_slot_ = -1;
 };

@@ -150,5 +150,49 @@ TEST(CudaGemm, EpiloguesAreTheReferences) {
   check_epilogues<bfloat16>(2 * unit_roundoff<bfloat16>);
 }
 
+#ifdef FOVEA_CUDA_EMULATED
+template <class T> emulator::Counters counted(const GemmShape& s) {
+  const std::vector<T> a(size_a(s), T(1.f)), b(size_b(s), T(1.f)), c(size_c(s), T(0.f));
+  emulator::take_counters();
+  emulator::set_counting(true);
+  run(a, b, c, s);
+  emulator::set_counting(false);
+  return emulator::take_counters().at(0);
+}
+
+// What the hardware would do, on shapes that are multiples of the tile.
+TEST(CudaGemm, TensorCoresGetTheirOperandsWithoutDetours) {
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  for (bool ta : {false, true})
+    for (bool tb : {false, true}) {
+      const GemmShape s{.m = 256, .n = 128, .k = 64, .transpose_a = ta, .transpose_b = tb};
+      const emulator::Counters c = counted<bfloat16>(s);
+      SCOPED_TRACE(text(s) + " in " + c.kernel);
+      EXPECT_EQ(c.mma_flops, std::uint64_t(2 * s.m * s.n * s.k));
+      // Each tile of 128 rows reads all columns and each tile of columns all rows: (2 x 128 x 64 for A, twice 128 x 64 for B) x 2 B.
+      const std::uint64_t operands = 2 * (s.m * s.k * (s.n / 128) + s.n * s.k * (s.m / 128));
+      EXPECT_EQ(c.async_bytes, operands);   // all of it by cp.async
+      EXPECT_EQ(c.global_load_bytes, operands);
+      EXPECT_EQ(c.global_load_sectors * 32, operands);
+      EXPECT_EQ(c.global_store_sectors * 32, std::uint64_t(2 * s.m * s.n));
+      EXPECT_EQ(c.shared_wavefronts, c.shared_ideal_wavefronts);   // the swizzle leaves no conflict
+    }
+}
+
+TEST(CudaGemm, FloatTilesAreReadWithoutConflicts) {
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  for (bool ta : {false, true})
+    for (bool tb : {false, true}) {
+      const GemmShape s{.m = 128, .n = 256, .k = 16, .transpose_a = ta, .transpose_b = tb};
+      const emulator::Counters c = counted<float>(s);
+      SCOPED_TRACE(text(s));
+      const std::uint64_t operands = 4 * (s.m * s.k * (s.n / 128) + s.n * s.k * (s.m / 128));
+      EXPECT_EQ(c.global_load_sectors * 32, operands);
+      EXPECT_EQ(c.global_store_sectors * 32, std::uint64_t(4 * s.m * s.n));
+      EXPECT_LE(double(c.shared_wavefronts), 1.02 * double(c.shared_ideal_wavefronts));
+    }
+}
+#endif
+
 }   // namespace
 }   // namespace fovea::kernels

@@ -15,8 +15,7 @@ class EachSchedule : public testing::TestWithParam<emulator::Schedule> {
   void SetUp() override { emulator::set_schedule(GetParam()); }
   void TearDown() override { emulator::set_schedule({}); }
 };
-INSTANTIATE_TEST_SUITE_P(Emulator, EachSchedule, testing::ValuesIn(emulator::schedules()),
-                         [](const auto& info) { return info.param.name(); });
+INSTANTIATE_TEST_SUITE_P(Emulator, EachSchedule, testing::ValuesIn(emulator::schedules()), [](const auto& i) { return i.param.name(); });
 
 template <class T> std::vector<float> product(const std::vector<T>& a, const std::vector<T>& b, std::vector<float> c, int m, int n, int k) {
   for (int i = 0; i < m; ++i)
