@@ -25,6 +25,7 @@ endif()
 function(fovea_library folder)
   cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/kernels/emulator/")   # FoveaCuda.cmake
   add_library(fovea_${folder} STATIC ${sources})
   set_target_properties(fovea_${folder} PROPERTIES EXPORT_NAME ${folder})
   target_include_directories(fovea_${folder} PUBLIC
