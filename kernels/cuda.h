@@ -19,6 +19,13 @@
 #include "kernels/bfloat16.h"
 #include "kernels/cuda_host.h"
 
+/// In front of a loop with a constant count: its body is written out, so that arrays indexed by the counter live in registers.
+#if defined(FOVEA_CUDA_EMULATED) && !defined(__clang__)
+#define FOVEA_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FOVEA_UNROLL _Pragma("unroll")
+#endif
+
 namespace fovea::kernels {
 
 constexpr int kWarp = 32;
