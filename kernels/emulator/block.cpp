@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "kernels/emulator/faults.h"
 #include "kernels/emulator/launch.h"
 #include "kernels/emulator/memory.h"
 #include "kernels/emulator/shadow.h"
@@ -68,6 +69,7 @@ void Block::run(Launch& l, std::uint64_t i) {
   begin_order();
   log.clear();
 
+  catch_faults();
   current = pick();
   fovea_emulator_switch(&host_, current->stack_pointer);   // comes back when all threads are through, or one has failed
   current = nullptr;
@@ -149,9 +151,9 @@ void Block::exit(Thread& t) {
   if (arrived > 0) {
     const Thread* waiter = threads;
     while (waiter->state != Thread::State::at_barrier) ++waiter;
-    fail(*waiter, Mistake::exited_at_barrier, waiter->site,
-         plural(arrived, "thread") + " of " + std::to_string(count) + " wait here in " + waiter->waits_in + ", but thread " +
-             std::to_string(t.linear) + " has left the kernel");
+    stopped().fail(*waiter, Mistake::exited_at_barrier, waiter->site,
+                   plural(arrived, "thread") + " of " + std::to_string(count) + " wait here in " + waiter->waits_in + ", but thread " +
+                       std::to_string(t.linear) + " has left the kernel");
   }
   Warp& warp = warps[t.warp()];
   warp.live &= ~(1u << t.lane());
@@ -171,9 +173,9 @@ unsigned Block::barrier(Thread& t, unsigned vote, unsigned (*combine)(const Bloc
   if (exited > 0) {
     int gone = 0;
     while (threads[gone].state != Thread::State::exited) ++gone;
-    fail(t, Mistake::exited_at_barrier, site,
-         std::string("this thread reached ") + name + ", but " + plural(exited, "thread") + " of " + std::to_string(count) +
-             " have left the kernel already, thread " + std::to_string(gone) + " among them");
+    stopped().fail(t, Mistake::exited_at_barrier, site,
+                   std::string("this thread reached ") + name + ", but " + plural(exited, "thread") + " of " + std::to_string(count) +
+                       " have left the kernel already, thread " + std::to_string(gone) + " among them");
   }
   t.state = Thread::State::at_barrier;
   t.site = site;
@@ -192,8 +194,8 @@ void Block::complete_barrier(Thread& last) {
       const Outside outside;   // compilers copy code, calls of barriers included: what counts is the line
       const Where here = where(last.site), there = where(threads[n].site);
       if (threads[n].waits_in == last.waits_in && here.line == there.line && here.file == there.file) continue;
-      fail(last, Mistake::divergent_barrier, last.site,
-           std::string("the threads of the block meet in different barriers: this one in ") + last.waits_in, waiters());
+      stopped().fail(last, Mistake::divergent_barrier, last.site,
+                     std::string("the threads of the block meet in different barriers: this one in ") + last.waits_in, waiters());
     }
   vote_result = combine_ ? combine_(*this) : 0;
   arrived = 0;
@@ -213,8 +215,8 @@ void Block::complete_barrier(Thread& last) {
 void Block::warp_op(Thread& t, const WarpOp& op, const void* site) {
   Warp& warp = warps[t.warp()];
   if (!(op.mask >> t.lane() & 1))
-    fail(t, Mistake::wrong_mask, site,
-         std::string(op.name) + ": the mask " + hex(op.mask) + " does not name the calling lane, " + std::to_string(t.lane()));
+    stopped().fail(t, Mistake::wrong_mask, site,
+                   std::string(op.name) + ": the mask " + hex(op.mask) + " does not name the calling lane, " + std::to_string(t.lane()));
   t.state = Thread::State::in_warp_op;
   t.site = site;
   t.waits_in = op.name;
@@ -290,27 +292,30 @@ void Block::report_deadlock() {
   for (int n = count - 1; n >= 0; --n)
     if (threads[n].state == Thread::State::in_warp_op) first = &threads[n];
   if (first->state == Thread::State::in_warp_op) {
-    // Lanes that wait in the same operation with other masks, or elsewhere though they are named.
     const Warp& warp = warps[first->warp()];
     for (unsigned rest = first->op.mask & warp.live; rest; rest &= rest - 1) {
       const Thread& other = threads[first->warp() * kWarp + std::countr_zero(rest)];
-      if (other.state == Thread::State::in_warp_op && other.op.complete == first->op.complete && other.op.mask == first->op.mask) continue;
-      fail(*first, Mistake::wrong_mask, first->site,
-           std::string(first->waits_in) + " with mask " + hex(first->op.mask) + " waits for lane " + std::to_string(other.lane()) +
-               ", which waits elsewhere or with another mask",
-           waiters());
+      const bool same = other.state == Thread::State::in_warp_op && other.op.complete == first->op.complete;
+      if (same && other.op.mask == first->op.mask) continue;
+      const std::string named =
+          std::string(first->waits_in) + " with mask " + hex(first->op.mask) + " waits for lane " + std::to_string(other.lane());
+      if (same) stopped().fail(*first, Mistake::wrong_mask, first->site, named + ", which came with mask " + hex(other.op.mask), waiters());
+      stopped().fail(*first, Mistake::deadlock, first->site, named + ", which waits elsewhere", waiters());
     }
   }
-  fail(*first, Mistake::deadlock, first->site, "no thread of the block can go on", waiters());
+  stopped().fail(*first, Mistake::deadlock, first->site, "no thread of the block can go on", waiters());
+}
+
+Block& Block::stopped() {
+  current = nullptr;
+  return *this;
 }
 
 void Block::fail(const Thread& t, Mistake m, const void* site, std::string what, std::vector<std::string> also) {
-  const uint3 at = t.index;
-  current = nullptr;
   if (!launch->failed.exchange(true)) {
     Report r{.mistake = m, .kernel = function_name(launch->kernel), .at = where(site), .what = std::move(what), .also = std::move(also)};
     r.block[0] = index.x, r.block[1] = index.y, r.block[2] = index.z;
-    r.thread[0] = at.x, r.thread[1] = at.y, r.thread[2] = at.z;
+    r.thread[0] = t.index.x, r.thread[1] = t.index.y, r.thread[2] = t.index.z;
     device_failed(std::move(r));
   }
   void* nowhere;   // nobody comes back to these fibers; what their frames own is lost, and device code owns nothing

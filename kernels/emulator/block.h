@@ -76,7 +76,9 @@ struct Block {
   unsigned barrier(Thread& t, unsigned vote, unsigned (*combine)(const Block&), const char* name, const void* site);
   void warp_op(Thread& t, const WarpOp& op, const void* site);
   [[noreturn]] void exit(Thread& t);
-  /// Ends the launch with this report; the threads of the block are abandoned where they are.
+  /// stopped().fail(...) ends the launch with this report; the threads of the block are abandoned where they are. (stopped() comes
+  /// first so that the strings of the report are not taken for work of the kernel: see Outside.)
+  Block& stopped();
   [[noreturn]] void fail(const Thread& t, Mistake m, const void* site, std::string what, std::vector<std::string> also = {});
 
   Launch* launch = nullptr;

@@ -72,7 +72,7 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-void __tsan_read_range(void* p, std::size_t n) { seen_range(p, n, Access::read, FOVEA_SITE); }
+void __tsan_read_range(void* p, std::size_t n) { seen_range(p, n, Access::read_padded, FOVEA_SITE); }
 void __tsan_write_range(void* p, std::size_t n) { seen_range(p, n, Access::write, FOVEA_SITE); }
 FOVEA_ACCESS(1)
 FOVEA_ACCESS(2)
@@ -86,6 +86,29 @@ FOVEA_ATOMIC(64, unsigned long)
 void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 void __tsan_atomic_signal_fence(int) {}
 
+// Structs that clang copies, and memcpy itself, arrive here by the linker's --wrap. The emulator's own copies within its own memory do, too.
+void* __real_memcpy(void* to, const void* from, std::size_t n);
+void* __real_memmove(void* to, const void* from, std::size_t n);
+void* __real_memset(void* to, int value, std::size_t n);
+[[gnu::always_inline]] static inline void seen_copy(const void* to, const void* from, std::size_t n, const void* site) {
+  fovea::emulator::Thread* t = current;
+  if (!t || !t->block->checked) return;
+  if (from && fovea::emulator::on_device(*t, from)) seen_range(from, n, Access::read_padded, site);
+  if (fovea::emulator::on_device(*t, to)) seen_range(to, n, Access::write, site);
+}
+void* __wrap_memcpy(void* to, const void* from, std::size_t n) {
+  seen_copy(to, from, n, FOVEA_SITE);
+  return __real_memcpy(to, from, n);
+}
+void* __wrap_memmove(void* to, const void* from, std::size_t n) {
+  seen_copy(to, from, n, FOVEA_SITE);
+  return __real_memmove(to, from, n);
+}
+void* __wrap_memset(void* to, int value, std::size_t n) {
+  seen_copy(to, nullptr, n, FOVEA_SITE);
+  return __real_memset(to, value, n);
+}
+
 // -fsanitize=bounds: an index outside an array whose size the compiler knows, such as a tile in the struct of shared memory, where the
 // byte that it meets may well belong to the next member.
 struct OutOfBoundsData {
@@ -94,8 +117,8 @@ struct OutOfBoundsData {
 };
 void __ubsan_handle_out_of_bounds(OutOfBoundsData*, std::uintptr_t index) {
   if (fovea::emulator::Thread* t = current)
-    t->block->fail(*t, fovea::emulator::Mistake::out_of_bounds, FOVEA_SITE,
-                   "index " + std::to_string(static_cast<std::int64_t>(index)) + " of an array of fixed size");
+    t->block->stopped().fail(*t, fovea::emulator::Mistake::out_of_bounds, FOVEA_SITE,
+                             "index " + std::to_string(static_cast<std::int64_t>(index)) + " of an array of fixed size");
 }
 
 }   // extern "C"

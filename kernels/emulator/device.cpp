@@ -26,7 +26,7 @@ uint3 grid_size() {
 void* shared_memory(std::size_t bytes) {
   Thread& t = *current;
   if (bytes > t.block->launch->shared_bytes)
-    t.block->fail(
+    t.block->stopped().fail(
         t, Mistake::out_of_bounds, FOVEA_SITE,
         "shared_memory of " + std::to_string(bytes) + " bytes, but the launch asked for " + std::to_string(t.block->launch->shared_bytes));
   return t.block->shared;
@@ -65,10 +65,10 @@ void complete_shuffle(Block& b, int warp, unsigned lanes, void* const* records) 
     if (!(lanes >> mine.source & 1)) {
       const Thread& t = b.threads[warp * kWarp + std::countr_zero(rest)];
       const bool exists = b.warps[warp].exists >> mine.source & 1;
-      b.fail(t, Mistake::wrong_lane, t.site,
-             std::string(t.op.name) + " reads from lane " + std::to_string(mine.source) +
-                 (t.op.mask >> mine.source & 1 ? exists ? ", which has left the kernel" : ", which this warp does not have"
-                                               : ", which the mask " + hex(t.op.mask) + " does not name"));
+      b.stopped().fail(t, Mistake::wrong_lane, t.site,
+                       std::string(t.op.name) + " reads from lane " + std::to_string(mine.source) +
+                           (t.op.mask >> mine.source & 1 ? exists ? ", which has left the kernel" : ", which this warp does not have"
+                                                         : ", which the mask " + hex(t.op.mask) + " does not name"));
     }
     mine.result = static_cast<ShuffleRecord*>(records[mine.source])->value;
   }
@@ -108,6 +108,7 @@ template <Reduce how> void complete_reduce(Block&, int, unsigned lanes, void* co
 struct MatchRecord {
   std::uint64_t value;
   unsigned result;
+  bool all;
 };
 void complete_match(Block&, int, unsigned lanes, void* const* records) {
   for (unsigned rest = lanes; rest; rest &= rest - 1) {
@@ -115,6 +116,7 @@ void complete_match(Block&, int, unsigned lanes, void* const* records) {
     mine.result = 0;
     for (unsigned others = lanes; others; others &= others - 1)
       if (static_cast<MatchRecord*>(records[std::countr_zero(others)])->value == mine.value) mine.result |= 1u << std::countr_zero(others);
+    mine.all = mine.result == lanes;
   }
 }
 
@@ -140,8 +142,8 @@ std::uint64_t shuffle(Shuffle how, unsigned mask, std::uint64_t value, int lane,
   Thread& t = *current;
   const char* name = names[static_cast<int>(how)];
   if (width < 1 || width > kWarp || !std::has_single_bit(static_cast<unsigned>(width)))
-    t.block->fail(t, Mistake::bad_argument, FOVEA_SITE,
-                  std::string(name) + ": width " + std::to_string(width) + " is not a power of two up to 32");
+    t.block->stopped().fail(t, Mistake::bad_argument, FOVEA_SITE,
+                            std::string(name) + ": width " + std::to_string(width) + " is not a power of two up to 32");
   // The warp falls into segments of `width` lanes. Up and down stop at the segment's ends, there a lane gets its own value.
   const int begin = t.lane() & -width, inside = t.lane() - begin;
   int source = 0;
@@ -182,12 +184,12 @@ unsigned reduce(Reduce how, unsigned mask, unsigned value) {
 
 unsigned match(bool all, unsigned mask, std::uint64_t value, int* all_equal) {
   Thread& t = *current;
-  MatchRecord record{.value = value, .result = 0};
+  MatchRecord record{.value = value, .result = 0, .all = false};
   t.block->warp_op(t, {.complete = complete_match, .name = all ? "__match_all_sync" : "__match_any_sync", .mask = mask, .record = &record},
                    FOVEA_SITE);
   if (!all) return record.result;
-  *all_equal = record.result == (mask & t.block->warps[t.warp()].live);
-  return *all_equal ? record.result : 0;
+  *all_equal = record.all;
+  return record.all ? record.result : 0;
 }
 
 // ---- memory ----------------------------------------------------------------------------------------------------------------

@@ -37,20 +37,16 @@ fovea_emulator_switch:
 )");
 
 namespace fovea::emulator {
-namespace {
-constexpr std::size_t kPage = 4096;
-}
-
 StackPool::~StackPool() {
-  for (const Stack& s : stacks_) munmap(s.low - kPage, kBytes + kPage);
+  for (const Stack& s : stacks_) munmap(s.low - kGuard, kBytes + kGuard);
 }
 
 Stack StackPool::operator[](int i) {
   while (i >= static_cast<int>(stacks_.size())) {
-    void* memory = mmap(nullptr, kBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(nullptr, kBytes + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
-    mprotect(memory, kPage, PROT_NONE);   // the guard
-    std::byte* low = static_cast<std::byte*>(memory) + kPage;
+    mprotect(memory, kGuard, PROT_NONE);
+    std::byte* low = static_cast<std::byte*>(memory) + kGuard;
     stacks_.push_back({.low = low, .high = low + kBytes});
   }
   return stacks_[i];

@@ -13,7 +13,7 @@ namespace fovea::emulator {
 extern "C" void fovea_emulator_switch(void** from, void* to);
 
 struct Stack {
-  std::byte* low = nullptr;    // the page below is not mapped: running over the end faults instead of damaging a neighbour
+  std::byte* low = nullptr;    // what is below cannot be touched: running over the end faults instead of damaging a neighbour
   std::byte* high = nullptr;   // one past the end; stacks grow downwards
   bool contains(const void* p) const { return p >= low && p < high; }
 };
@@ -21,7 +21,7 @@ struct Stack {
 /// The stacks of one host worker. Made when first asked for, then used again for every block, so their pages stay warm.
 class StackPool {
  public:
-  static constexpr std::size_t kBytes = 128 << 10;   // only the pages that are touched exist
+  static constexpr std::size_t kBytes = 128 << 10, kGuard = 64 << 10;   // only the pages that are touched exist
   StackPool() = default;
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;

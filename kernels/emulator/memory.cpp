@@ -1,6 +1,7 @@
 // memory.cpp: the arena, its allocations, and each worker's shared memory.
 #include "kernels/emulator/memory.h"
 
+#include <link.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include "kernels/emulator/emulator.h"
 #include "kernels/emulator/shadow.h"
@@ -106,6 +108,37 @@ Place nearest_allocation(const void* p) {
   if (next != live.end() && next->first - at < past) return {.start = arena + next->first, .bytes = next->second};
   return {.start = arena + before->first, .bytes = before->second};
 }
+
+namespace {
+
+struct Segment {
+  std::uintptr_t begin, end;
+  unsigned flags;
+};
+bool in_segment(const void* p, unsigned has, unsigned lacks) {
+  static const std::vector<Segment> segments = [] {
+    std::vector<Segment> s;
+    dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* out) {
+          for (int i = 0; i < info->dlpi_phnum; ++i) {
+            const auto& h = info->dlpi_phdr[i];
+            const std::uintptr_t begin = info->dlpi_addr + h.p_vaddr;
+            if (h.p_type == PT_LOAD) static_cast<std::vector<Segment>*>(out)->push_back({begin, begin + h.p_memsz, h.p_flags});
+          }
+          return 0;
+        },
+        &s);
+    return s;
+  }();
+  const auto a = reinterpret_cast<std::uintptr_t>(p);
+  return std::any_of(segments.begin(), segments.end(),
+                     [&](const Segment& s) { return a >= s.begin && a < s.end && (s.flags & has) == has && !(s.flags & lacks); });
+}
+
+}   // namespace
+
+bool is_constant(const void* p) { return in_segment(p, PF_R, PF_W); }
+bool is_code(const void* p) { return in_segment(p, PF_X, 0); }
 
 namespace {
 // Freed with its worker's thread.

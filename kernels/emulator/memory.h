@@ -37,6 +37,10 @@ struct Place {
 };
 Place nearest_allocation(const void* p);
 
+/// The program's own segments: constants, as a card would have them in constant memory, and code.
+bool is_constant(const void* p);
+bool is_code(const void* p);
+
 /// This worker's shared memory, its states and its shadow.
 std::byte* worker_shared_memory();
 std::uint8_t* worker_shared_state();

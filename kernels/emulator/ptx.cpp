@@ -20,6 +20,7 @@ namespace fovea::emulator {
 namespace {
 
 void move(const AsyncCopy& c) {
+  const Outside outside;
   std::memcpy(c.to, c.from, c.read);
   std::memset(c.to + c.read, 0, c.bytes - c.read);
 }
@@ -48,12 +49,12 @@ void copy_async(void* to, const void* from, int bytes, int read) {
                     .bytes = static_cast<std::uint8_t>(bytes),
                     .read = static_cast<std::uint8_t>(read),
                     .site = site};
-  const auto bad = [&](const char* what) { t.block->fail(t, Mistake::bad_argument, site, std::string("cp.async: ") + what); };
+  const auto bad = [&](const char* what) { t.block->stopped().fail(t, Mistake::bad_argument, site, std::string("cp.async: ") + what); };
   if (bytes != 4 && bytes != 8 && bytes != 16) bad("it moves 4, 8 or 16 bytes");
   if (read < 0 || read > bytes) bad("it reads between 0 and all of its bytes");
   if (static_cast<std::size_t>(c.to - t.block->shared) >= t.block->launch->shared_bytes) bad("the target is not in shared memory");
   if (reinterpret_cast<std::uintptr_t>(from) % bytes != 0)
-    t.block->fail(t, Mistake::misaligned, site, "cp.async from " + hex(reinterpret_cast<std::uintptr_t>(from)));
+    t.block->stopped().fail(t, Mistake::misaligned, site, "cp.async from " + hex(reinterpret_cast<std::uintptr_t>(from)));
   if (read > 0 && !in_arena(from)) bad("the source is not in global memory");
   if (t.block->checked) {
     // It reads and writes from now on; nobody may still be using the target.
@@ -96,9 +97,9 @@ namespace {
 void need_all_lanes(Block& b, int warp, unsigned lanes) {
   if (lanes == kFullWarp) return;
   const Thread& t = b.threads[warp * kWarp + std::countr_zero(lanes)];
-  b.fail(t, Mistake::wrong_mask, t.site,
-         std::string(t.op.name) + " needs all 32 lanes; " + std::to_string(kWarp - std::popcount(lanes)) +
-             " do not exist or have left the kernel");
+  b.stopped().fail(t, Mistake::wrong_mask, t.site,
+                   std::string(t.op.name) + " needs all 32 lanes; " + std::to_string(kWarp - std::popcount(lanes)) +
+                       " do not exist or have left the kernel");
 }
 
 struct MatrixRecord {
@@ -127,7 +128,7 @@ Wide load_matrices(const void* row, int count, bool transpose) {
   MatrixRecord record{};
   if (t.lane() < 8 * count) {
     if (static_cast<std::size_t>(static_cast<const std::byte*>(row) - t.block->shared) >= kSharedArena)
-      t.block->fail(t, Mistake::bad_argument, site, "ldmatrix: the row is not in shared memory");
+      t.block->stopped().fail(t, Mistake::bad_argument, site, "ldmatrix: the row is not in shared memory");
     if (t.block->checked) check(t, row, 16, Access::read, site);
     std::memcpy(record.row, row, 16);
   }

@@ -1,7 +1,6 @@
 // shadow.cpp: one check for each access. A cell is two stamps; a stamp is 64 bits.
 #include "kernels/emulator/shadow.h"
 
-#include <link.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -87,8 +86,7 @@ bool ordered(Stamp s, const Thread& t, Stamp me) {
 
 [[gnu::noinline, noreturn]] void report_race(Thread& t, Stamp other, std::int32_t other_site, bool other_wrote, Access kind, const void* p,
                                              const void* site, bool shared) {
-  current = nullptr;
-  const Launch& l = *t.block->launch;
+  const Outside outside;
   std::string who = "thread " + std::to_string(thread_of(other));
   switch (breadth_of(other)) {
     case one_thread: break;
@@ -107,34 +105,34 @@ bool ordered(Stamp s, const Thread& t, Stamp me) {
   what += ", which " + who + (other_wrote ? " wrote" : " read") + ", and nothing orders the two";
   std::vector<std::string> also{"the other access: " + where(site_of(other_site)).text()};
   if (!same_block) also.push_back("blocks of one launch run in any order; nothing orders their memory");
-  (void)l;
-  t.block->fail(t, Mistake::race, site, std::move(what), std::move(also));
+  t.block->stopped().fail(t, Mistake::race, site, std::move(what), std::move(also));
 }
 
 [[gnu::noinline, noreturn]] void report_state(Thread& t, const void* p, std::size_t bytes, Access kind, const void* site, bool shared,
                                               const std::uint8_t* states) {
-  current = nullptr;
+  const Outside outside;
   const std::string verb = (kind == Access::read ? "reads " : "writes ") + std::to_string(bytes) + " bytes ";
   std::uint8_t seen = 0;
-  bool outside = false;
+  bool beyond = false;
   for (std::size_t i = 0; i < bytes; ++i) {
     seen |= states[i];
-    outside |= !(states[i] & state::allocated);
+    beyond |= !(states[i] & state::allocated);
   }
   const std::byte* q = static_cast<const std::byte*>(p);
   if (shared) {
     const std::string at = "at offset " + std::to_string(q - t.block->shared) + " of shared memory";
-    if (outside)
-      t.block->fail(t, Mistake::out_of_bounds, site,
-                    verb + at + ", of which this launch has " + std::to_string(t.block->launch->shared_bytes) + " bytes");
+    if (beyond)
+      t.block->stopped().fail(t, Mistake::out_of_bounds, site,
+                              verb + at + ", of which this launch has " + std::to_string(t.block->launch->shared_bytes) + " bytes");
     if (seen & state::in_flight)
-      t.block->fail(t, Mistake::copy_in_flight, site, verb + at + ", where a cp.async that nobody has waited for may still write");
-    t.block->fail(t, Mistake::uninitialised, site, verb + at + ", which this block has not written");
+      t.block->stopped().fail(t, Mistake::copy_in_flight, site,
+                              verb + at + ", where a cp.async that nobody has waited for may still write");
+    t.block->stopped().fail(t, Mistake::uninitialised, site, verb + at + ", which this block has not written");
   }
   const Place a = nearest_allocation(p);
   const std::ptrdiff_t offset = q - a.start, end = static_cast<std::ptrdiff_t>(a.bytes);
-  if (!outside)
-    t.block->fail(
+  if (!beyond)
+    t.block->stopped().fail(
         t, Mistake::uninitialised, site,
         verb + "at byte " + std::to_string(offset) + " of an allocation of " + std::to_string(end) + ", which nobody has written");
   std::string place = "far from every allocation";
@@ -144,30 +142,7 @@ bool ordered(Stamp s, const Thread& t, Stamp me) {
     place = std::to_string(-offset) + " bytes before an allocation of " + std::to_string(end);
   else if (a.start && offset + static_cast<std::ptrdiff_t>(bytes) > end && offset < end + static_cast<std::ptrdiff_t>(kGap) * 64)
     place = std::to_string(offset - end) + " bytes past the end of an allocation of " + std::to_string(end);
-  t.block->fail(t, Mistake::out_of_bounds, site, verb + place);
-}
-
-/// The program's constants, as a card would have them in constant memory: segments that nobody may write.
-bool is_constant(const void* p) {
-  struct Segment {
-    std::uintptr_t begin, end;
-  };
-  static const std::vector<Segment> segments = [] {
-    std::vector<Segment> s;
-    dl_iterate_phdr(
-        [](dl_phdr_info* info, std::size_t, void* out) {
-          for (int i = 0; i < info->dlpi_phnum; ++i) {
-            const auto& h = info->dlpi_phdr[i];
-            if (h.p_type == PT_LOAD && !(h.p_flags & PF_W))
-              static_cast<std::vector<Segment>*>(out)->push_back({info->dlpi_addr + h.p_vaddr, info->dlpi_addr + h.p_vaddr + h.p_memsz});
-          }
-          return 0;
-        },
-        &s);
-    return s;
-  }();
-  const auto a = reinterpret_cast<std::uintptr_t>(p);
-  return std::any_of(segments.begin(), segments.end(), [a](const Segment& s) { return a >= s.begin && a < s.end; });
+  t.block->stopped().fail(t, Mistake::out_of_bounds, site, verb + place);
 }
 
 [[gnu::noinline]] void check_elsewhere(Thread& t, const void* p, Access kind, const void* site) {
@@ -179,11 +154,11 @@ bool is_constant(const void* p) {
   if (kind == Access::read && is_constant(p)) return;
   for (int n = 0; n < b.count; ++n)
     if (b.threads[n].stack.contains(p))
-      b.fail(t, Mistake::host_memory, site,
-             "local memory of thread " + std::to_string(n) + ": every thread has its own, at the same address");
-  if (reinterpret_cast<std::uintptr_t>(p) < 4096) b.fail(t, Mistake::out_of_bounds, site, "a null pointer");
-  b.fail(t, Mistake::host_memory, site,
-         "address " + hex(reinterpret_cast<std::uintptr_t>(p)) + " is neither global nor shared memory, nor the thread's own");
+      b.stopped().fail(t, Mistake::host_memory, site,
+                       "local memory of thread " + std::to_string(n) + ": every thread has its own, at the same address");
+  if (reinterpret_cast<std::uintptr_t>(p) < 4096) b.stopped().fail(t, Mistake::out_of_bounds, site, "a null pointer");
+  b.stopped().fail(t, Mistake::host_memory, site,
+                   "address " + hex(reinterpret_cast<std::uintptr_t>(p)) + " is neither global nor shared memory, nor the thread's own");
 }
 
 /// All states of n bytes equal to `want`, after those bits that `ignore` names are set?
@@ -221,22 +196,29 @@ std::uint32_t next_launch_number() {
   return number;
 }
 
+bool on_device(const Thread& t, const void* p) {
+  return in_arena(p) || reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(t.block->shared) < kSharedArena;
+}
+
 void check_access(Thread& t, const void* p, std::size_t bytes, Access kind, const void* site) {
   if (t.stack.contains(p)) return;
+  const bool padded = kind == Access::read_padded;
+  if (padded) kind = Access::read;
   Block& b = *t.block;
   const std::byte* q = static_cast<const std::byte*>(p);
   const bool shared = static_cast<std::size_t>(q - b.shared) < kSharedArena;
   if (!shared && !in_arena(p)) return check_elsewhere(t, p, kind, site);
   if (reinterpret_cast<std::uintptr_t>(p) & (bytes - 1) && std::has_single_bit(bytes))
-    b.fail(t, Mistake::misaligned, site,
-           std::string(kind == Access::read ? "reads " : "writes ") + std::to_string(bytes) +
-               " bytes at an address that is not a multiple of " + std::to_string(bytes));
+    b.stopped().fail(t, Mistake::misaligned, site,
+                     std::string(kind == Access::read ? "reads " : "writes ") + std::to_string(bytes) +
+                         " bytes at an address that is not a multiple of " + std::to_string(bytes));
 
   std::uint8_t* states = shared ? worker_shared_state() + (q - b.shared) : arena_state + (q - arena);
   if (kind == Access::write) {
     if (!all_states(states, bytes, state::written, state::readable)) report_state(t, p, bytes, kind, site, shared, states);
     std::memset(states, state::readable, bytes);
-  } else if (!all_states(states, bytes, 0, state::readable)) {
+  } else if (!all_states(states, bytes, 0, state::readable) &&
+             !(padded && all_states(states, bytes, state::written, state::readable) && std::memchr(states, state::readable, bytes))) {
     report_state(t, p, bytes, kind, site, shared, states);
   }
 

@@ -18,10 +18,16 @@
 
 namespace fovea::emulator {
 
-enum class Access : std::uint8_t { read, write, atomic };
+enum class Access : std::uint8_t {
+  read,
+  read_padded,   // of a piece of a struct that is copied whole: some of its bytes may be nobody's
+  write,
+  atomic,
+};
 
 /// One access of a running thread, before it happens: bounds, alignment, state, races; and counted. Fails the launch if it is wrong.
 void check_access(Thread& t, const void* p, std::size_t bytes, Access kind, const void* site);
+bool on_device(const Thread& t, const void* p);   // global memory, or the block's shared memory
 /// Host code in a file of kernels touches p: is it the device's?
 void check_host_access(const void* p, const void* site);
 
