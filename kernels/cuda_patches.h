@@ -169,4 +169,90 @@ template <class TC> struct DiagonalOutput : Target<TC> {
   }
 };
 
+// ---- on the host: how a shape is tiled -----------------------------------------------------------------------------------------------------
+
+/// The groups that share a tile: they divide the number of groups, and their filters and channels fit 64 columns.
+inline std::int64_t groups_of_a_tile(const Conv2dShape& s) {
+  std::int64_t best = 1;
+  for (std::int64_t t = 2; t <= s.groups; ++t)
+    if (s.groups % t == 0 && t * (s.k / s.groups) <= 64 && t * (s.c / s.groups) <= 64) best = t;
+  return best;
+}
+/// The shape with so many groups as one, and how its channels divide into groups again.
+struct Tiling {
+  std::int64_t together, groups, cg, kg;   // groups of a tile, tiles' groups; channels and filters of one of those
+  Diagonal diagonal;
+  explicit Tiling(const Conv2dShape& s)
+      : together(groups_of_a_tile(s)),
+        groups(s.groups / together),
+        cg(s.c / groups),
+        kg(s.k / groups),
+        diagonal{FastDivide(s.c / s.groups), FastDivide(s.k / s.groups)} {}
+};
+
+/// Neighbours that one copy may take: they divide both runs and all addresses are multiples of them.
+template <class T> int neighbours(std::int64_t run_a, std::int64_t run_b, const void* a, const void* b) {
+  for (int v : {16 / static_cast<int>(sizeof(T)), 4}) {
+    const std::uintptr_t addresses = reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b);
+    if (run_a % v == 0 && run_b % v == 0 && addresses % (static_cast<std::size_t>(v) * sizeof(T)) == 0) return v;
+  }
+  return 1;
+}
+template <class T> bool in_fours(std::int64_t n, const void* a, const void* b = nullptr) {
+  return n % 4 == 0 && (reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b)) % (4 * sizeof(T)) == 0;
+}
+
+inline void check_sizes(const Conv2dShape& s) {   // numbers of pixels, taps and tiles are 32 bits
+  constexpr std::int64_t limit = 0x7fffffff - 4096;
+  if (s.rows() > limit || s.n * s.h * s.w > limit || s.r * s.s * s.k > limit || s.r * s.s * s.c > limit || s.c > limit)
+    throw std::length_error("conv2d on CUDA: expected fewer than 2^31 pixels and taps, got " + std::to_string(s.rows()) + " pixels of y, " +
+                            std::to_string(s.n * s.h * s.w) + " of x, " + std::to_string(s.r * s.s * s.c) + " taps");
+}
+
+template <class T> Patches<T> forward_patches(const T* x, const Conv2dShape& s, const Tiling& t) {
+  const auto i = [](std::int64_t v) { return static_cast<int>(v); };
+  return {.x = x,
+          .h = i(s.h),
+          .w = i(s.w),
+          .pixel_step = i(s.c),
+          .stride_h = i(s.stride_h),
+          .stride_w = i(s.stride_w),
+          .start_h = i(-s.pad_h),
+          .start_w = i(-s.pad_w),
+          .step_h = i(s.dilation_h),
+          .step_w = i(s.dilation_w),
+          .pixels = i(s.rows()),
+          .taps = i(s.r * s.s * t.cg),
+          .image = FastDivide(s.p() * s.q()),
+          .row = FastDivide(s.q()),
+          .channels = FastDivide(t.cg),
+          .taps_s = FastDivide(s.s),
+          .group_step = t.cg};
+}
+
+/// One product: the kernel for tiles of M x N, the grid that covers it.
+template <class T, Major a_major, Major b_major, bool prologue_on_a, int M, int N, int V, class A, class B, class Output, class TC,
+          class Wants>
+void multiply_tiles(Cuda be, const A& a, const B& b, const Output& out, ProductGrid grid, std::int64_t repeats, const Prologue<T>& p,
+                    const Epilogue<TC>& e, const Wants& wants) {
+  const unsigned tiles_n = blocks(out.n, N);
+  grid.tiles_n = FastDivide(tiles_n);
+  launch(product_kernel<T, a_major, b_major, M, N, V, prologue_on_a, A, B, Output, TC, Wants>,
+         {.grid = {blocks(std::int64_t{blocks(out.m, M)} * tiles_n, 1), blocks(repeats, 1)},
+          .block = kProductThreads,
+          .smem = sizeof(ProductMemory<T, a_major, b_major, M, N>),
+          .stream = be.stream},
+         a, b, out, grid, p, e, wants);
+}
+
+/// f(V) for the V that `neighbours` gave.
+template <class T, class F> void with_neighbours(int v, const F& f) {
+  if constexpr (sizeof(T) == 2)
+    if (v == 8) return f(std::integral_constant<int, 8>{});
+  if (v == 4) return f(std::integral_constant<int, 4>{});
+  f(std::integral_constant<int, 1>{});
+}
+/// Tiles of 128 columns, where those of 64 would leave as many idle.
+inline bool wide(std::int64_t n) { return (n + 127) / 128 * 2 == (n + 63) / 64; }
+
 }   // namespace fovea::kernels

@@ -16,9 +16,8 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "kernels/cuda.h"
+#include "kernels/cuda_gemm.h"
 #include "kernels/cuda_ptx.h"
-#include "kernels/fusion.h"
 
 namespace fovea::kernels {
 
@@ -71,10 +70,10 @@ __device__ __forceinline__ void store8(float* p, float a, float b) {
 template <class T, int Rows, int Cols> struct SharedTile {
   static constexpr int kPiece = Wide<T>::kSize, kPieces = Cols / kPiece;
   static_assert(kPieces % 4 == 0);
-  alignas(16) unsigned char bytes[Rows * Cols * sizeof(T)];
+  alignas(16) T data[Rows * Cols];
   __device__ __forceinline__ T* at(int row, int col) {
     const int turn = kPieces % 8 == 0 ? row & 7 : (row >> 1) & 3;   // rows of 64 bytes: two of them lie in one line of banks
-    return reinterpret_cast<T*>(bytes) + row * Cols + ((col / kPiece) ^ turn) * kPiece + col % kPiece;
+    return data + row * Cols + ((col / kPiece) ^ turn) * kPiece + col % kPiece;
   }
 };
 
@@ -95,14 +94,14 @@ template <class T, int Size> struct OperandTile<T, Major::line, Size> : SharedTi
 template <int V, class T> __device__ __forceinline__ void copy_piece(T* shared, const T* global) {
   constexpr int kBytes = V * static_cast<int>(sizeof(T));
   if constexpr (kBytes >= 4)
-    copy_async<kBytes>(shared, global, global != nullptr);
+    copy_async<kBytes>(shared, global, global ? kBytes : 0);
   else
     *shared = global ? *global : T(0.f);
 }
 
 /// x' = act(scale x + shift) on V neighbours that lie in shared memory, channels c, c + 1, ...
 template <int V, class T> __device__ __forceinline__ void transform_piece(T* x, const Prologue<T>& p, int c) {
-  const auto one = [&](T v, int i) { return T(activate(p.activation, p.scale[c + i] * float(v) + p.shift[c + i])); };
+  const auto one = [&](T v, int i) { return T(activate_on_device(p.activation, p.scale[c + i] * float(v) + p.shift[c + i])); };
   if constexpr (V == Wide<T>::kSize) {
     Wide<T> w = load16(x);
     FOVEA_UNROLL
@@ -321,13 +320,6 @@ template <int M, int N, class TC, class Output>
 __device__ __forceinline__ void finish_tile(float* staged, const Output& out, const Epilogue<TC>& e, int m0, int n0) {
   constexpr int kAcross = N / 4, kDown = kProductThreads / kAcross;
   const int at = static_cast<int>(threadIdx.x) % kAcross * 4, n = n0 + at;
-  const auto one = [&](float sum, TC c, TC residual, int column) {   // fusion.h
-    if (e.accumulate) return TC(float(c) + sum);
-    if (e.scale) sum *= e.scale[column];
-    if (e.shift) sum += e.shift[column];
-    if (e.residual) sum += float(residual);
-    return TC(activate(e.activation, sum));
-  };
   for (int row = static_cast<int>(threadIdx.x) / kAcross; row < M && m0 + row < out.m && n < out.n; row += kDown) {
     float* sums = staged + row * kStagedRow<N> + at;
     if (out.vector) {
@@ -338,15 +330,14 @@ __device__ __forceinline__ void finish_tile(float* staged, const Output& out, co
       if (e.accumulate) c = load4(out.c + offset);
       if (e.residual) residual = load4(e.residual + offset);
       FOVEA_UNROLL
-      for (int i = 0; i < 4; ++i) y.v[i] = one(s[i], c.v[i], residual.v[i], n + i);
+      for (int i = 0; i < 4; ++i) y.v[i] = finish_sum(e, s[i], n + i, float(c.v[i]), float(residual.v[i]));
       store4(out.c + offset, y);
       if (e.partials) store16(sums, Wide<float>{float(y.v[0]), float(y.v[1]), float(y.v[2]), float(y.v[3])});
     } else {
       for (int i = 0; i < 4 && n + i < out.n; ++i) {
         const std::int64_t offset = out.offset(m0 + row, n + i);
         if (offset < 0) continue;
-        const TC c = e.accumulate ? out.c[offset] : TC(0.f), residual = e.residual ? e.residual[offset] : TC(0.f);
-        const TC y = one(sums[i], c, residual, n + i);
+        const TC y = finish_sum<TC>(e, sums[i], n + i, out.c, offset);
         out.c[offset] = y;
         if (e.partials) sums[i] = float(y);
       }

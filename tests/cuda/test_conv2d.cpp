@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "kernels/conv2d_im2col.h"
 #include "tests/cuda/device_testing.h"
 
 namespace fovea::kernels {
@@ -258,6 +259,38 @@ TYPED_TEST(CudaConv2d, ResidualMayBeTheOutput) {
   conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{.residual = y.data()}, nullptr);
   conv2d_forward(Cuda{}, in(x), in(w), apart.data(), s, Prologue<T>{}, Epilogue<T>{.residual = residual.data()}, nullptr);
   EXPECT_EQ(as<double>(y.host()), as<double>(apart.host()));
+}
+
+// The explicit form: two images at a time, the third alone.
+TYPED_TEST(CudaConv2d, Im2colFollowsTheDefinition) {
+  using T = TypeParam;
+  const Conv2dShape shapes[] = {
+      {.n = 3, .h = 5, .w = 4, .c = 3, .k = 5, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+      {.n = 3, .h = 7, .w = 6, .c = 16, .k = 32, .r = 3, .s = 2, .stride_h = 2, .stride_w = 3, .pad_h = 1, .dilation_w = 2, .groups = 2},
+      {.n = 0, .h = 5, .w = 4, .c = 3, .k = 5, .r = 3, .s = 3}};
+  for (const Conv2dShape& s : shapes)
+    for (Fused fused : {Fused::nothing, Fused::accumulate}) {
+      SCOPED_TRACE(name(s));
+      const bool accumulate = fused == Fused::accumulate;
+      const Case<T> c(s, false);
+      const std::size_t bytes = conv2d_im2col_workspace_bytes<T>(Cuda{}, s, 2);
+      DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy), dx(c.x);
+      DeviceArray<float> dw(c.dw);
+      DeviceArray<char> workspace(bytes);
+      conv2d_im2col_forward(Cuda{}, in(x), in(w), y.data(), s, workspace.data(), bytes);
+      conv2d_im2col_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, accumulate, workspace.data(), bytes);
+      conv2d_im2col_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, accumulate, workspace.data(), bytes);
+      workspace.expect_guards_untouched();
+      const Expected plain = expected(c, s, Fused::nothing, false), plain_size = expected(c, s, Fused::nothing, true);
+      const Expected want = expected(c, s, fused, false), size = expected(c, s, fused, true);
+      const auto bound = [&](int64_t k) { return 4 * double(k + 4) * 0x1p-24; };
+      expect_within(y.host(), plain.y, plain_size.y, bound(s.taps()));
+      expect_within(dx.host(), want.dx, size.dx, bound(s.r * s.s * s.k / s.groups));
+      expect_within(dw.host(), want.dw, size.dw, bound(s.rows()));
+    }
+  EXPECT_THROW(conv2d_im2col_forward(Cuda{}, static_cast<const T*>(nullptr), static_cast<const T*>(nullptr), static_cast<T*>(nullptr),
+                                     shapes[0], nullptr, conv2d_im2col_workspace_bytes<T>(Cuda{}, shapes[0], 1) - 1),
+               std::invalid_argument);
 }
 
 #ifdef FOVEA_CUDA_EMULATED
