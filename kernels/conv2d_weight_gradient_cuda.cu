@@ -62,7 +62,7 @@ void weight_gradient(Cuda be, const T* x, const T* dy, float* dw, const Conv2dSh
     const std::int64_t repeats = t.groups * plan.slices;
     with_neighbours<T>(v, [&](auto neighbours) {
       constexpr int kV = decltype(neighbours)::value;
-      if constexpr (kV == 8)
+      if constexpr (kV == 8 && std::is_same_v<std::decay_t<decltype(wants)>, Dense>)
         if (plan.tile == 128)
           return multiply_tiles<T, Major::line, Major::line, false, 128, 128, kV>(be, gradients, patches, out, grid, repeats, p, e, wants);
       multiply_tiles<T, Major::line, Major::line, false, 64, 64, kV>(be, gradients, patches, out, grid, repeats, p, e, wants);

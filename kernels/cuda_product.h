@@ -36,7 +36,7 @@ class FastDivide {
   __device__ __forceinline__ int operator()(int n) const {
     return multiplier_ ? static_cast<int>(__umulhi(static_cast<unsigned>(n), multiplier_) >> shift_) : n;
   }
-  __device__ __forceinline__ int divisor() const { return divisor_; }
+  __host__ __device__ __forceinline__ int divisor() const { return divisor_; }
 
  private:
   int divisor_ = 1, shift_ = 0;
@@ -59,8 +59,7 @@ template <class T> __device__ __forceinline__ void store4(T* p, const Four<T>& v
     *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(v);
 }
 __device__ __forceinline__ void store8(float* p, float a, float b) {
-  const float pair[2] = {a, b};
-  *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(pair);
+  *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(float2{a, b});
 }
 
 // ---- shared memory -----------------------------------------------------------------------------------------------------------------------
@@ -117,22 +116,26 @@ template <int V, class T> __device__ __forceinline__ void transform_piece(T* x, 
 ///   Line line(int)     what is to be known of a line, and
 ///   Place place(int)   of the place of V neighbours along lines;
 ///   const T* at(line, place)   where they lie: null for zeros;   int channel(place)   for the prologue.
-/// Whichever of the two does not change from slice to slice is computed once.
+/// Whichever of the two does not change from slice to slice is computed once (unless it is lines, and so many that registers would not do).
 template <class Source, class T, Major major, int Size, int V, int Threads> class Carrier {
   using Tile = OperandTile<T, major, Size>;
   static constexpr int kK = 64 / static_cast<int>(sizeof(T));
   static constexpr int kLines = major == Major::k ? Size : kK, kLength = major == Major::k ? kK : Size;
   static constexpr int kAcross = kLength / V, kDown = Threads / kAcross, kPieces = kLines / kDown;
+  static constexpr bool kKeepsLines = major == Major::k && kPieces <= 8;
   static_assert(Threads % kAcross == 0 && kLines % kDown == 0);
 
  public:
   /// first: the block's first row of A (column of B).
   __device__ __forceinline__ Carrier(const Source& source, int first)
-      : source_(source), line_(static_cast<int>(threadIdx.x) / kAcross), along_(static_cast<int>(threadIdx.x) % kAcross * V) {
-    if constexpr (major == Major::k) {
+      : source_(source),
+        first_(first),
+        line_(static_cast<int>(threadIdx.x) / kAcross),
+        along_(static_cast<int>(threadIdx.x) % kAcross * V) {
+    if constexpr (kKeepsLines) {
       FOVEA_UNROLL
       for (int i = 0; i < kPieces; ++i) lines_[i] = source_.line(first + line_ + i * kDown);
-    } else {
+    } else if constexpr (major == Major::line) {
       place_ = source_.place(first + along_);
     }
   }
@@ -151,8 +154,12 @@ template <class Source, class T, Major major, int Size, int V, int Threads> clas
   template <class F> __device__ __forceinline__ void for_each_piece(int k, const F& f) const {
     if constexpr (major == Major::k) {
       const typename Source::Place place = source_.place(k + along_);
-      FOVEA_UNROLL
-      for (int i = 0; i < kPieces; ++i) f(i, source_.at(lines_[i], place), source_.channel(place));
+      if constexpr (kKeepsLines) {
+        FOVEA_UNROLL
+        for (int i = 0; i < kPieces; ++i) f(i, source_.at(lines_[i], place), source_.channel(place));
+      } else {
+        for (int i = 0; i < kPieces; ++i) f(i, source_.at(source_.line(first_ + line_ + i * kDown), place), source_.channel(place));
+      }
     } else {
       FOVEA_UNROLL
       for (int i = 0; i < kPieces; ++i) f(i, source_.at(source_.line(k + line_ + i * kDown), place_), source_.channel(place_));
@@ -160,8 +167,8 @@ template <class Source, class T, Major major, int Size, int V, int Threads> clas
   }
 
   const Source& source_;
-  const int line_, along_;
-  typename Source::Line lines_[major == Major::k ? kPieces : 1];
+  const int first_, line_, along_;
+  typename Source::Line lines_[kKeepsLines ? kPieces : 1];
   typename Source::Place place_;
 };
 
@@ -274,15 +281,19 @@ template <Major a_major, Major b_major, int M, int N> struct BlockSums<float, a_
   __device__ __forceinline__ void multiply(OperandTile<float, a_major, M>& a, OperandTile<float, b_major, N>& b, const Wants&) {
     FOVEA_UNROLL
     for (int k = 0; k < kK; k += 4) {
-      float av[kRows][4], bv[kCols][4];
+      float av[kRows][4];
       read<a_major>(av, a, k, [](int i) { return row(i); });
-      read<b_major>(bv, b, k, [](int j) { return col(j); });
       FOVEA_UNROLL
-      for (int e = 0; e < 4; ++e) {
+      for (int j = 0; j < kCols; j += 4) {   // four columns at a time: more would not fit the registers
+        float bv[4][4];
+        read<b_major>(bv, b, k, [&](int u) { return col(j + u); });
         FOVEA_UNROLL
-        for (int i = 0; i < kRows; ++i) {
+        for (int e = 0; e < 4; ++e) {
           FOVEA_UNROLL
-          for (int j = 0; j < kCols; ++j) sum[i][j] = fmaf(av[i][e], bv[j][e], sum[i][j]);
+          for (int i = 0; i < kRows; ++i) {
+            FOVEA_UNROLL
+            for (int u = 0; u < 4; ++u) sum[i][j + u] = fmaf(av[i][e], bv[u][e], sum[i][j + u]);
+          }
         }
       }
     }
@@ -385,7 +396,7 @@ struct ProductGrid {
 /// prologue_on_a: it belongs to A's elements, else to B's.
 template <class T, Major a_major, Major b_major, int M, int N, int V, bool prologue_on_a, class A, class B, class Output, class TC,
           class Wants>
-__global__ void __launch_bounds__(kProductThreads)
+__global__ void __launch_bounds__(kProductThreads, M* N > 96 * 128 ? 2 : 3)   // blocks a multiprocessor: they hide each other's barriers
     product_kernel(A a, B b, Output out, ProductGrid grid, Prologue<T> prologue, Epilogue<TC> e, Wants wants) {
   using Sums = BlockSums<T, a_major, b_major, M, N>;
   auto& memory = shared_memory<ProductMemory<T, a_major, b_major, M, N>>();
