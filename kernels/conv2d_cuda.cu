@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/conv2d_depthwise.h"
 #include "kernels/cuda_patches.h"
 
 namespace fovea::kernels {
@@ -140,9 +141,11 @@ template <class T> void input_gradient(Cuda be, const T* dy, const T* w, T* dx, 
 
 template <class T>
 void conv2d_forward(Cuda be, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& p, const Epilogue<T>& e, void*) {
+  if (is_depthwise(be, s)) return depthwise_forward(be, x, w, y, s, p, e);
   forward(be, x, w, y, s, p, e);
 }
 template <class T> void conv2d_input_gradient(Cuda be, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void*) {
+  if (is_depthwise(be, s)) return depthwise_input_gradient(be, dy, w, dx, s, accumulate);
   input_gradient(be, dy, w, dx, s, accumulate);
 }
 

@@ -5,6 +5,7 @@
 // results in order: 4 (slices + 1) bytes a weight beside what conv2d_cuda.cu says.
 #include <algorithm>
 
+#include "kernels/conv2d_depthwise.h"
 #include "kernels/cuda_patches.h"
 
 namespace fovea::kernels {
@@ -75,14 +76,18 @@ void weight_gradient(Cuda be, const T* x, const T* dy, float* dw, const Conv2dSh
     out.all_in = FastDivide(t.cg), out.groups = t.diagonal;
     multiply(out, SameGroupOfWeights{t.diagonal.out, t.diagonal.in, FastDivide(t.cg)});
   }
-  if (parts)
-    launch(add_slices_kernel, {.grid = blocks(weights, 256), .block = 256, .stream = be.stream}, static_cast<const float*>(workspace), dw,
-           weights, static_cast<int>(plan.slices), accumulate);
+  if (parts) add_slices(be, workspace, dw, weights, plan.slices, accumulate);
 }
 
 }   // namespace
 
-template <class T> std::size_t conv2d_workspace_bytes(Cuda, const Conv2dShape& s, ConvProduct product) {
+void add_slices(Cuda be, const float* parts, float* dw, std::int64_t n, std::int64_t slices, bool accumulate) {
+  launch(add_slices_kernel, {.grid = blocks(n, 256), .block = 256, .stream = be.stream}, parts, dw, n, static_cast<int>(slices),
+         accumulate);
+}
+
+template <class T> std::size_t conv2d_workspace_bytes(Cuda be, const Conv2dShape& s, ConvProduct product) {
+  if (is_depthwise(be, s)) return depthwise_workspace_bytes(be, s, product);
   if (product != ConvProduct::weight_gradient) return 0;
   const SlicePlan plan(s, eight_neighbours<T>(s));
   return plan.slices > 1 ? static_cast<std::size_t>(plan.slices * s.k * s.taps()) * sizeof(float) : 0;
@@ -90,6 +95,7 @@ template <class T> std::size_t conv2d_workspace_bytes(Cuda, const Conv2dShape& s
 template <class T>
 void conv2d_weight_gradient(Cuda be, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, const Prologue<T>& p, bool accumulate,
                             void* workspace) {
+  if (is_depthwise(be, s)) return depthwise_weight_gradient(be, x, dy, dw, s, p, accumulate, static_cast<float*>(workspace));
   weight_gradient(be, x, dy, dw, s, p, accumulate, static_cast<float*>(workspace));
 }
 

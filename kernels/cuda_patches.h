@@ -255,4 +255,7 @@ template <class T, class F> void with_neighbours(int v, const F& f) {
 /// Tiles of 128 columns, where those of 64 would leave as many idle.
 inline bool wide(std::int64_t n) { return (n + 127) / 128 * 2 == (n + 63) / 64; }
 
+/// dw (n) = the sum of parts (slices, n), in order (+ dw): conv2d_weight_gradient_cuda.cu.
+void add_slices(Cuda be, const float* parts, float* dw, std::int64_t n, std::int64_t slices, bool accumulate);
+
 }   // namespace fovea::kernels

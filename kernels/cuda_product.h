@@ -326,6 +326,19 @@ template <class TC> struct Target {
   int group_channels = 0;        // scales, shifts and partials from one group's to the next
 };
 
+/// Mean and M2 of a column of finished outputs, `step` floats apart, in the order of the rows: fusion.h.
+template <int step> __device__ __forceinline__ void write_partials(const float* y, int rows, float* to, std::int64_t m2_step) {
+  float sum = 0, m2 = 0;
+  for (int i = 0; i < rows; ++i) sum += y[i * step];
+  const float mean = sum / static_cast<float>(rows);
+  for (int i = 0; i < rows; ++i) {
+    const float d = y[i * step] - mean;
+    m2 = fmaf(d, d, m2);
+  }
+  to[0] = mean;
+  to[m2_step] = m2;
+}
+
 /// Writes the tile whose first output is (m0, n0) from shared memory. All threads come.
 template <int M, int N, class TC, class Output>
 __device__ __forceinline__ void finish_tile(float* staged, const Output& out, const Epilogue<TC>& e, int m0, int n0) {
@@ -359,17 +372,7 @@ __device__ __forceinline__ void finish_tile(float* staged, const Output& out, co
     __syncthreads();   // the rounded values of all threads
     const int column = static_cast<int>(threadIdx.x), rows = out.m - m0 < M ? out.m - m0 : M;
     if (column >= N || n0 + column >= out.n) return;
-    const float* y = staged + column;
-    float sum = 0, m2 = 0;
-    for (int i = 0; i < rows; ++i) sum += y[i * kStagedRow<N>];
-    const float mean = sum / static_cast<float>(rows);
-    for (int i = 0; i < rows; ++i) {
-      const float d = y[i * kStagedRow<N>] - mean;
-      m2 = fmaf(d, d, m2);
-    }
-    float* to = e.partials + m0 / M * 2 * out.partials_n + n0 + column;
-    to[0] = mean;
-    to[out.partials_n] = m2;
+    write_partials<kStagedRow<N>>(staged + column, rows, e.partials + m0 / M * 2 * out.partials_n + n0 + column, out.partials_n);
   }
 }
 

@@ -47,13 +47,13 @@ const std::vector<Conv2dShape> kShapes = {
      .c = 8,
      .k = 16,
      .r = 3,
-     .s = 2,
+     .s = 3,
      .stride_h = 2,
      .stride_w = 3,
      .pad_h = 3,
      .pad_w = 1,
      .dilation_h = 2,
-     .dilation_w = 3},
+     .dilation_w = 2},
     {.n = 2, .h = 5, .w = 6, .c = 12, .k = 18, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 3},   // three groups in a tile
     {.n = 1,
      .h = 6,
@@ -71,6 +71,25 @@ const std::vector<Conv2dShape> kShapes = {
     {.n = 1, .h = 3, .w = 4, .c = 80, .k = 160, .r = 1, .s = 2, .groups = 2},                         // groups wider than a tile
     {.n = 1, .h = 2, .w = 2, .c = 2, .k = 3, .r = 5, .s = 5, .pad_h = 4, .pad_w = 4},                 // padding beyond x
     {.n = 0, .h = 5, .w = 5, .c = 3, .k = 4, .r = 3, .s = 3},
+    // One filter a channel: lines longer and shorter than a warp's run, channels in pairs and not, past a block's 64.
+    {.n = 2, .h = 6, .w = 29, .c = 18, .k = 18, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 18},
+    {.n = 1, .h = 11, .w = 13, .c = 67, .k = 67, .r = 5, .s = 5, .stride_h = 2, .stride_w = 2, .pad_h = 2, .pad_w = 2, .groups = 67},
+    {.n = 2, .h = 9, .w = 7, .c = 66, .k = 66, .r = 7, .s = 7, .pad_h = 3, .pad_w = 3, .groups = 66},
+    {.n = 1,
+     .h = 12,
+     .w = 9,
+     .c = 4,
+     .k = 4,
+     .r = 3,
+     .s = 3,
+     .stride_h = 2,
+     .stride_w = 3,
+     .pad_h = 2,
+     .pad_w = 1,
+     .dilation_h = 3,
+     .dilation_w = 2,
+     .groups = 4},
+    {.n = 0, .h = 5, .w = 5, .c = 3, .k = 3, .r = 3, .s = 3, .groups = 3},
 };
 
 /// -2 .. 2
@@ -200,7 +219,7 @@ TYPED_TEST(CudaConv2d, FollowsTheDefinition) {
 
 TYPED_TEST(CudaConv2d, PartialsAreThoseOfTheRoundedOutput) {
   using T = TypeParam;
-  for (std::size_t i : {1u, 3u, 7u}) {
+  for (std::size_t i : {1u, 3u, 7u, 13u}) {
     const Conv2dShape& s = kShapes[i];
     SCOPED_TRACE(name(s));
     Case<T> c(s, false);
@@ -224,7 +243,7 @@ TYPED_TEST(CudaConv2d, EveryScheduleGivesTheSameBits) {
   // Smallest shapes that cross a tile in every dimension: rows, columns, five slices of k; a phase each; two groups of tiles.
   const Conv2dShape crossing{
       .n = 1, .h = 13, .w = 15, .c = 12, .k = 68, .r = 3, .s = 3, .stride_h = 1, .stride_w = 2, .pad_h = 1, .pad_w = 1};
-  for (const Conv2dShape& s : {crossing, kShapes[8]}) {
+  for (const Conv2dShape& s : {crossing, kShapes[8], kShapes[13], kShapes[14]}) {
     const Case<T> c(s, false);
     same_on_every_schedule<float>(
         [&] {
@@ -342,6 +361,32 @@ TYPED_TEST(CudaConv2d, CountersOnAnAlignedShape) {
                   double(size_x(s)) * size, mma);
   expect_counters(counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, nullptr); }),
                   9 * (64 + 64) * 192 * size, double(size_w(s)) * 4, mma);
+}
+
+TYPED_TEST(CudaConv2d, CountersOfDepthwise) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  const Conv2dShape s{.n = 2, .h = 8, .w = 24, .c = 64, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 64};
+  const Case<T> c(s, false);
+  DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy), dx(c.x);
+  DeviceArray<float> dw(c.dw), workspace(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::weight_gradient) / sizeof(float));
+  const double image = double(size_x(s) * int64_t{sizeof(T)}), filters = double(size_w(s) * int64_t{sizeof(T)} * stat_tiles(s.rows()));
+  for (bool gradient : {false, true}) {
+    const emulator::Counters k = counted([&] {
+      if (gradient)
+        conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, nullptr);
+      else
+        conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, nullptr);
+    });
+    EXPECT_LE(double(k.global_load_bytes), 3 * 26. / 24 * image + filters);   // three lines, and two columns more than outputs
+    EXPECT_EQ(double(k.global_store_bytes), image);
+    EXPECT_LE(32 * double(k.global_load_sectors), 1.1 * double(k.global_load_bytes));
+    EXPECT_LE(32 * double(k.global_store_sectors), 1.01 * image);
+  }
+  const emulator::Counters k =
+      counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, workspace.data()); });
+  EXPECT_LE(double(k.global_load_bytes),
+            2 * 3 * 26. / 24 * image + double(workspace.size() * sizeof(float)));   // x and dy, for each row of taps
 }
 
 TYPED_TEST(CudaConv2d, CountersOfGroups) {
