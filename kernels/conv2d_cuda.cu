@@ -11,7 +11,9 @@
 // section 4.5, without the zeros. A phase without a tap is 0.
 //
 // Groups narrower than a tile share one: their filters stand on the diagonal of a matrix whose zeros are not read, and products of 16 x 8 x
-// 16 that meet only zeros are left out. (An infinity or NaN of a channel reaches those groups that share its product: 0 times it is NaN.)
+// 16 that meet only zeros are left out: with 4 channels a group 4 times the needed products remain, with 8 twice, from 16 on no more than
+// needed. (An infinity or NaN of a channel reaches those groups that share its product: 0 times it is NaN.) A filter a channel is no matrix
+// product: conv2d_depthwise_cuda.cu.
 //
 // Cost: 2 rows() k taps() operations for each product, on tensor cores for bfloat16; x, w and y move once through memory, and through the
 // second-level cache as often as cuda_product.h says. With a prologue in bfloat16, x' is rounded to bfloat16 before it is multiplied.

@@ -34,8 +34,8 @@ template <class T> __device__ __forceinline__ Pair load_pair(const T* p, int lef
       return {std::bit_cast<float>(both << 16), std::bit_cast<float>(both & 0xffff0000u)};
     }
   } else if (left < 0) {
-    const auto both = std::bit_cast<float2>(*reinterpret_cast<const EightBytes*>(p));
-    return {both.x, both.y};
+    const std::uint64_t both = *reinterpret_cast<const EightBytes*>(p);
+    return {std::bit_cast<float>(static_cast<std::uint32_t>(both)), std::bit_cast<float>(static_cast<std::uint32_t>(both >> 32))};
   }
   return {left > 0 ? float(p[0]) : 0.f, left > 1 ? float(p[1]) : 0.f};
 }
