@@ -24,14 +24,19 @@ __device__ __forceinline__ float activate_on_device(Activation a, float x) {
   return activate_by_call_on_device(a, x);
 }
 
-/// y = act(scale[n] sum + shift[n] + residual), or += sum: fusion.h. `y` is where it goes, `offset` from C's start.
+/// y = act(scale[n] sum + shift[n] + residual), or c + sum, c being what was there: fusion.h.
 template <class TC>
-__device__ __forceinline__ TC finish_sum(const Epilogue<TC>& e, float sum, std::int64_t column, const TC* c, std::int64_t offset) {
-  if (e.accumulate) return TC(float(c[offset]) + sum);
+__device__ __forceinline__ TC finish_sum(const Epilogue<TC>& e, float sum, std::int64_t column, float c, float residual) {
+  if (e.accumulate) return TC(c + sum);
   if (e.scale) sum *= e.scale[column];
   if (e.shift) sum += e.shift[column];
-  if (e.residual) sum += float(e.residual[offset]);
+  if (e.residual) sum += residual;
   return TC(activate_on_device(e.activation, sum));
+}
+/// The same for the element `offset` after C's start.
+template <class TC>
+__device__ __forceinline__ TC finish_sum(const Epilogue<TC>& e, float sum, std::int64_t column, const TC* c, std::int64_t offset) {
+  return finish_sum(e, sum, column, e.accumulate ? float(c[offset]) : 0.f, e.residual ? float(e.residual[offset]) : 0.f);
 }
 
 /// The same for `count` neighbours of a row, as one access where that is possible: sums[0] belongs to `offset`.
