@@ -172,14 +172,18 @@ template <class V> FOVEA_INLINE V activate_gradient(Activation a, V x, V dy) {
 /// y = act(x). y may be x.
 template <class T> void activation_forward(Reference, Activation a, const T* x, T* y, std::int64_t n);
 template <class T> void activation_forward(Cpu, Activation a, const T* x, T* y, std::int64_t n);
+template <class T> void activation_forward(Cuda, Activation a, const T* x, T* y, std::int64_t n);
 /// dx = act'(x) dy; kept is y where from_output(a), else x. dx may be dy.
 template <class T> void activation_backward(Reference, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
 template <class T> void activation_backward(Cpu, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
+template <class T> void activation_backward(Cuda, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
 
 /// The same with a parameter: y = x > 0 ? x : slope x. Backward needs x.
 template <class T> void leaky_relu_forward(Reference, double slope, const T* x, T* y, std::int64_t n);
 template <class T> void leaky_relu_forward(Cpu, double slope, const T* x, T* y, std::int64_t n);
+template <class T> void leaky_relu_forward(Cuda, double slope, const T* x, T* y, std::int64_t n);
 template <class T> void leaky_relu_backward(Reference, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 template <class T> void leaky_relu_backward(Cpu, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
+template <class T> void leaky_relu_backward(Cuda, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 
 }   // namespace fovea::kernels

@@ -19,6 +19,13 @@
 #include "kernels/bfloat16.h"
 #include "kernels/cuda_host.h"
 
+/// In front of a loop with a constant count: its body is written out, so that arrays indexed by the counter live in registers.
+#if defined(FOVEA_CUDA_EMULATED) && !defined(__clang__)
+#define FOVEA_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FOVEA_UNROLL _Pragma("unroll")
+#endif
+
 namespace fovea::kernels {
 
 constexpr int kWarp = 32;
@@ -57,7 +64,7 @@ template <class... P, class... A> void launch(void (*kernel)(P...), const Launch
 
 /// The block's shared memory, as one struct. All of it starts out unwritten.
 template <class Smem> __device__ __forceinline__ Smem& shared_memory() {
-  static_assert(alignof(Smem) <= 128 && std::is_trivially_default_constructible_v<Smem>, "shared memory is raw");
+  static_assert(alignof(Smem) <= 128 && std::is_trivially_copyable_v<Smem>, "shared memory is raw: nothing is constructed in it");
 #ifndef FOVEA_CUDA_EMULATED
   extern __shared__ __align__(128) unsigned char fovea_shared_memory[];
   return *reinterpret_cast<Smem*>(fovea_shared_memory);

@@ -12,19 +12,19 @@ namespace fovea::kernels {
 __device__ __forceinline__ unsigned shared_address(const void* p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
 #endif
 
-/// `kBytes` (4, 8 or 16) from global to shared memory, both aligned so. Where `valid` is false nothing is read and zeros are written: padding.
-/// Arrives after copy_async_wait for its group, and then for this thread only: others need a barrier.
-template <int kBytes> __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid = true) {
+/// `kBytes` (4, 8 or 16) to shared memory, the first `read` of them from global memory and the rest zeros; both addresses are multiples of
+/// kBytes. read = 0 touches no global memory: padding. Arrives after copy_async_wait for its group, and then for this thread only: others
+/// need a barrier.
+template <int kBytes> __device__ __forceinline__ void copy_async(void* shared, const void* global, int read = kBytes) {
   static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
 #ifndef FOVEA_CUDA_EMULATED
-  const int read = valid ? kBytes : 0;
   if constexpr (kBytes == 16)   // .cg: past the first-level cache, as nobody reads it twice from there
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(shared)), "l"(global), "r"(read) : "memory");
   else
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;\n" ::"r"(shared_address(shared)), "l"(global), "n"(kBytes), "r"(read)
                  : "memory");
 #else
-  emulator::copy_async(shared, global, kBytes, valid ? kBytes : 0);
+  emulator::copy_async(shared, global, kBytes, read);
 #endif
 }
 /// Everything issued since the last commit becomes a group, be it empty.

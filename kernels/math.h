@@ -24,3 +24,7 @@ FOVEA_INLINE double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 
 }   // namespace fovea::kernels
+
+#if defined(__CUDACC__) || defined(FOVEA_CUDA_EMULATED)
+#include "kernels/cuda_math.h"   // the same for float, in kernels
+#endif

@@ -188,7 +188,7 @@ __global__ void pipeline(unsigned* bad, const float* x, int tiles, float* y) {
   Stages& s = shared_memory<Stages>();
   const int i = threadIdx.x;
   const auto fetch = [&](int tile) {   // beyond the last nothing is read, but the group counts
-    copy_async<4>(&s.a[tile % 3][i], x + std::int64_t{tile} * kThreads + i, tile < tiles);
+    copy_async<4>(&s.a[tile % 3][i], x + std::int64_t{tile} * kThreads + i, tile < tiles ? 4 : 0);
     copy_async_commit();
   };
   fetch(0);
