@@ -21,6 +21,7 @@ using Stamp = std::uint64_t;
 constexpr int kTimeAt = 10, kBlockAt = 30, kLaunchAt = 46, kBytesAt = 59, kBreadthAt = 61, kAtomicAt = 63;
 constexpr std::uint32_t kLaunches = 1 << (kBytesAt - kLaunchAt);
 constexpr Stamp kWho = ((Stamp{1} << kTimeAt) - 1) | ((Stamp{1} << kBytesAt) - (Stamp{1} << kBlockAt));   // thread, block, launch
+constexpr Stamp kWhere = kWho & ~((Stamp{1} << kTimeAt) - 1);                                             // block, launch
 constexpr Stamp kAtomic = Stamp{1} << kAtomicAt;
 constexpr Stamp kBreadth = Stamp{3} << kBreadthAt;
 
@@ -239,11 +240,16 @@ void check_access(Thread& t, const void* p, std::size_t bytes, Access kind, cons
   const Stamp mine = me | touched;
   for (std::size_t i = first; i <= last; ++i) {
     Cell& c = cells[i];
-    const Stamp w = load(c.write);
+    // This worker's shared memory was another block's before: what that did is over.
+    const auto current_stamp = [&](const Stamp& stamp) {
+      const Stamp v = load(stamp);
+      return shared && ((v ^ me) & kWhere) ? 0 : v;
+    };
+    const Stamp w = current_stamp(c.write);
     const bool own_write = ((w ^ mine) & kWho) == 0;
     if (!own_write && (bytes_of(w) & bytes_of(mine)) && !(w & me & kAtomic) && !ordered(w, t, me))
       report_race(t, w, c.write_site, true, kind, p, site, shared);
-    const Stamp r = load(c.read);
+    const Stamp r = current_stamp(c.read);
     if (kind == Access::read) {
       if (r == mine) continue;
       if (launch_of(r) == launch_of(me) && !ordered(r, t, me)) {   // both may still meet a writer: remember that there are several
