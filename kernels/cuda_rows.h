@@ -13,6 +13,7 @@ constexpr int kRowThreads = 256;   // of a block
 template <class T> __device__ __forceinline__ Wide<T> load_up_to(const T* p, std::int64_t count) {
   if (count >= Wide<T>::kSize && aligned16(p)) return load16(p);
   Wide<T> v{};
+  FOVEA_UNROLL
   for (int j = 0; j < Wide<T>::kSize; ++j)
     if (j < count) v[j] = p[j];
   return v;
@@ -20,8 +21,23 @@ template <class T> __device__ __forceinline__ Wide<T> load_up_to(const T* p, std
 /// p[0] = v[0], ..., p[count - 1] = v[count - 1].
 template <class T> __device__ __forceinline__ void store_up_to(T* p, const Wide<T>& v, std::int64_t count) {
   if (count >= Wide<T>::kSize && aligned16(p)) return store16(p, v);
+  FOVEA_UNROLL
   for (int j = 0; j < Wide<T>::kSize; ++j)
     if (j < count) p[j] = v[j];
+}
+
+/// The same for float arrays beside one of T: as many floats as a piece of T has elements.
+template <int N> __device__ __forceinline__ void load_floats(const float* p, std::int64_t count, float (&out)[N]) {
+  FOVEA_UNROLL
+  for (int v = 0; v < N / 4; ++v) {
+    const Wide<float> w = load_up_to(p + 4 * v, count - 4 * v);
+    FOVEA_UNROLL
+    for (int j = 0; j < 4; ++j) out[4 * v + j] = w[j];
+  }
+}
+template <int N> __device__ __forceinline__ void store_floats(float* p, const float (&v)[N], std::int64_t count) {
+  FOVEA_UNROLL
+  for (int i = 0; i < N / 4; ++i) store_up_to(p + 4 * i, Wide<float>{{v[4 * i], v[4 * i + 1], v[4 * i + 2], v[4 * i + 3]}}, count - 4 * i);
 }
 
 /// The smallest s with 2^s >= n, but at most `most`.
