@@ -26,18 +26,42 @@ template <class T> __device__ __forceinline__ void store_up_to(T* p, const Wide<
     if (j < count) p[j] = v[j];
 }
 
-/// The same for float arrays beside one of T: as many floats as a piece of T has elements.
-template <int N> __device__ __forceinline__ void load_floats(const float* p, std::int64_t count, float (&out)[N]) {
-  FOVEA_UNROLL
-  for (int v = 0; v < N / 4; ++v) {
-    const Wide<float> w = load_up_to(p + 4 * v, count - 4 * v);
+/// Four elements, for kernels in which arrays of T and of float lie side by side: with as many of each, both are read and written densely.
+template <class T> struct alignas(4 * sizeof(T)) Four {
+  T v[4];
+  __host__ __device__ __forceinline__ T& operator[](int i) { return v[i]; }
+  __host__ __device__ __forceinline__ const T& operator[](int i) const { return v[i]; }
+};
+template <class T> __device__ __forceinline__ Four<T> load_four(const T* p, std::int64_t count) {
+  if constexpr (sizeof(T) == 4) {
+    return std::bit_cast<Four<T>>(load_up_to(p, count));
+  } else {
+    if (count >= 4 && reinterpret_cast<std::uintptr_t>(p) % 8 == 0) {
+      std::uint64_t raw = *reinterpret_cast<const std::uint64_t*>(p);
+#ifdef FOVEA_CUDA_EMULATED
+      asm("" : "+r"(raw));   // GCC would split it into four accesses, and the emulator would count those
+#endif
+      return std::bit_cast<Four<T>>(raw);
+    }
+    Four<T> v{};
     FOVEA_UNROLL
-    for (int j = 0; j < 4; ++j) out[4 * v + j] = w[j];
+    for (int j = 0; j < 4; ++j)
+      if (j < count) v[j] = p[j];
+    return v;
   }
 }
-template <int N> __device__ __forceinline__ void store_floats(float* p, const float (&v)[N], std::int64_t count) {
-  FOVEA_UNROLL
-  for (int i = 0; i < N / 4; ++i) store_up_to(p + 4 * i, Wide<float>{{v[4 * i], v[4 * i + 1], v[4 * i + 2], v[4 * i + 3]}}, count - 4 * i);
+template <class T> __device__ __forceinline__ void store_four(T* p, const Four<T>& v, std::int64_t count) {
+  if constexpr (sizeof(T) == 4) {
+    store_up_to(p, std::bit_cast<Wide<T>>(v), count);
+  } else {
+    if (count >= 4 && reinterpret_cast<std::uintptr_t>(p) % 8 == 0) {
+      *reinterpret_cast<std::uint64_t*>(p) = std::bit_cast<std::uint64_t>(v);
+      return;
+    }
+    FOVEA_UNROLL
+    for (int j = 0; j < 4; ++j)
+      if (j < count) p[j] = v[j];
+  }
 }
 
 /// The smallest s with 2^s >= n, but at most `most`.
