@@ -14,5 +14,6 @@ FOVEA_INLINE float tanh(float x) { return ::tanhf(x); }
 FOVEA_INLINE float erf(float x) { return ::erff(x); }
 FOVEA_INLINE float sigmoid(float x) { return 1 / (1 + exp(-x)); }
 FOVEA_INLINE float sqrt(float x) { return ::sqrtf(x); }
+FOVEA_INLINE float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 
 }   // namespace fovea::kernels

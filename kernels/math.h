@@ -22,6 +22,8 @@ FOVEA_INLINE double erf(double x) { return __builtin_erf(x); }
 /// 1 / (1 + e^-x)
 FOVEA_INLINE double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
+/// a * b + c, rounded once
+FOVEA_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 }   // namespace fovea::kernels
 
