@@ -1,11 +1,7 @@
 // strided_copy.h: y[i0, i1, ...] = x[i0, i1, ...], where each side steps through memory in its own way. A permutation of axes, a slice, a
 // tensor put into a larger one and a repetition (a step of 0 in x) are this one loop nest. It moves bytes and computes nothing, so every
-<<<<<<< HEAD
 // backend on the host shares it, and dtypes differ by their size alone. Each element is read once and written once. The gradient is the
-// copy the other way: x and y change places, and extract becomes embed.
-=======
-// backend on the host shares it, and dtypes differ by their size alone. The same on a device takes its tag.
->>>>>>> cuda_maps
+// copy the other way: x and y change places, and extract becomes embed. The same on a device takes its tag.
 #pragma once
 
 #include <cstddef>
