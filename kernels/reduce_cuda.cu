@@ -79,8 +79,9 @@ template <class T> struct RowSlices {
 };
 
 template <class Op, class Term, class T, class P, class Finish>
-__global__ void along_kernel(Op op, Term term, const T* __restrict__ x, const T* __restrict__ z, const P* __restrict__ parameters,
-                             Finish finish, float* __restrict__ partials, RowSlices<T> cut) {
+__global__ void __launch_bounds__(kRowThreads, 2)
+    along_kernel(Op op, Term term, const T* __restrict__ x, const T* __restrict__ z, const P* __restrict__ parameters, Finish finish,
+                 float* __restrict__ partials, RowSlices<T> cut) {
   constexpr int kSize = Wide<T>::kSize;
   const std::int64_t item = (blockIdx.x * std::int64_t{kRowThreads} + threadIdx.x) >> cut.shift;
   const bool exists = item < cut.s.outer * cut.slices;
@@ -120,8 +121,9 @@ __global__ void along_kernel(Op op, Term term, const T* __restrict__ x, const T*
 }
 
 template <class Op, class Term, class T, class P, class Finish>
-__global__ void across_kernel(Op op, Term term, const T* __restrict__ x, const T* __restrict__ z, const P* __restrict__ parameters,
-                              Finish finish, float* __restrict__ partials, ColumnTiles<T> cut) {
+__global__ void __launch_bounds__(kRowThreads, 2)
+    across_kernel(Op op, Term term, const T* __restrict__ x, const T* __restrict__ z, const P* __restrict__ parameters, Finish finish,
+                  float* __restrict__ partials, ColumnTiles<T> cut) {
   constexpr int kSize = Wide<T>::kSize;
   const auto share = cut.share();
   const std::int64_t inner = cut.s.inner, k = share.outer * inner + share.col;

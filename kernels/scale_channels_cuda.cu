@@ -41,7 +41,8 @@ template <class T> struct ScaleGradient {
 };
 
 template <class T>
-__global__ void backward_kernel(ScaleChannelsGradient<T> a, ScaleGradient<T> finish, float* __restrict__ partials, ColumnTiles<T> cut) {
+__global__ void __launch_bounds__(kRowThreads, 2)
+    backward_kernel(ScaleChannelsGradient<T> a, ScaleGradient<T> finish, float* __restrict__ partials, ColumnTiles<T> cut) {
   constexpr int kSize = Wide<T>::kSize;
   const auto share = cut.share();
   const std::int64_t channels = cut.s.inner, k = share.outer * channels + share.col;

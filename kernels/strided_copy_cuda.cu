@@ -46,8 +46,9 @@ template <class E> struct Tile {
 
 /// y[j * y_step + i] = x[i * x_step + j] for i < i_extent, j < j_extent, at every position of the nest `around`.
 template <class E>
-__global__ void transpose_kernel(const E* __restrict__ x, E* __restrict__ y, Nest around, std::int64_t i_extent, std::int64_t j_extent,
-                                 std::int64_t x_step, std::int64_t y_step, unsigned i_tiles, unsigned j_tiles) {
+__global__ void __launch_bounds__(Tile<E>::kThreads, 2)
+    transpose_kernel(const E* __restrict__ x, E* __restrict__ y, Nest around, std::int64_t i_extent, std::int64_t j_extent,
+                     std::int64_t x_step, std::int64_t y_step, unsigned i_tiles, unsigned j_tiles) {
   using Tile = Tile<E>;
   constexpr int kSide = Tile::kSide, kEach = kSide * kSide / Tile::kThreads;
   auto& tile = shared_memory<typename Tile::Smem>().at;
