@@ -1,6 +1,7 @@
 // local_response_norm.h: brightness normalisation across neighbouring channels. Krizhevsky, Sutskever & Hinton 2012, section 3.3.
 //
-// Forward moves 8 B an element of float, backward 12 B; one logarithm and one exponential an element each.
+// Forward moves 8 B an element of float, backward 12 B; one power an element each (for beta = 3/4 a root, else a
+// logarithm and an exponential).
 #pragma once
 
 #include "kernels/backend.h"

@@ -23,6 +23,14 @@ FOVEA_INLINE NativeLong multiply_low(NativeLong a, NativeLong b) {
 #endif
 }
 
+FOVEA_INLINE NativeLong exclusive_or(NativeLong a, NativeLong b, NativeLong c) {
+#if defined(__AVX512F__)
+  return (NativeLong)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
+#else
+  return a ^ b ^ c;
+#endif
+}
+
 /// A key with the keys of its ten rounds, once for many blocks.
 struct PhiloxRounds {
   NativeLong k0[10], k1[10], c2, c3;
@@ -50,8 +58,8 @@ FOVEA_INLINE PhiloxLanes philox_lanes(const PhiloxRounds& key, std::uint64_t blo
   const NativeLong m0 = NativeLong{} + kPhiloxMultiply0, m1 = NativeLong{} + kPhiloxMultiply1;
   for (int round = 0; round < 10; ++round) {
     const NativeLong p0 = multiply_low(m0, c0), p1 = multiply_low(m1, c2);
-    c0 = (p1 >> 32) ^ c1 ^ key.k0[round];
-    c2 = (p0 >> 32) ^ c3 ^ key.k1[round];
+    c0 = exclusive_or(p1 >> 32, c1, key.k0[round]);
+    c2 = exclusive_or(p0 >> 32, c3, key.k1[round]);
     c1 = p1;
     c3 = p0;
   }
