@@ -16,6 +16,8 @@ class ActivationLayer : public Module {
   Variable forward(const Variable& x) override { return activate(x, activation_); }
   std::string describe() const override { return name_; }
 
+  Activation activation() const { return activation_; }
+
  protected:
   ActivationLayer(const char* name, Activation a) : name_(name), activation_(a) {}
 
@@ -60,6 +62,8 @@ class GELU : public Module {
   explicit GELU(const Options& o = {}) : o_(o) {}
   Variable forward(const Variable& x) override { return gelu(x, o_); }
   std::string describe() const override { return o_.approximate == Approximate::tanh ? "GELU(tanh)" : "GELU"; }
+
+  const Options& options() const { return o_; }
 
  private:
   Options o_;

@@ -18,6 +18,8 @@ class Dropout : public Module {
   Variable forward(const Variable& x) override;
   std::string describe() const override;
 
+  const Options& options() const { return o_; }
+
  private:
   Options o_;
 };

@@ -16,6 +16,8 @@ class MaxPool2d : public Module {
   Variable forward(const Variable& x) override;
   std::string describe() const override;
 
+  const Options& options() const { return o_; }
+
  private:
   Options o_;
 };
@@ -29,6 +31,8 @@ class AvgPool2d : public Module {
   explicit AvgPool2d(const Options& o) : o_(o) {}
   Variable forward(const Variable& x) override;
   std::string describe() const override;
+
+  const Options& options() const { return o_; }
 
  private:
   Options o_;

@@ -24,6 +24,8 @@ void add_summary(CommandLine& line);
 void add_import(CommandLine& line);
 void add_export(CommandLine& line);
 void add_inspect(CommandLine& line);
+void add_run(CommandLine& line);
+void add_compare(CommandLine& line);
 
 /// Options that several commands have, with their checks.
 struct MachineOptions {

@@ -32,6 +32,8 @@ int main(int argc, char** argv) {
     cli::add_import(line);
     cli::add_export(line);
     cli::add_inspect(line);
+    cli::add_run(line);
+    cli::add_compare(line);
     const int code = line.parse(argc, argv, cli::program)();
     if (std::fflush(stdout) != 0) return fail(cli::kExitError, "standard output cannot be written");
     return code;

@@ -11,10 +11,12 @@ import torchvision
 from timm.layers import SEModule
 from torch import nn
 
-TIMM = {"resnet18_d": "resnet18d", "resnet50_c": "resnet50c", "resnet50_d": "resnet50d", "se_resnet18": "seresnet18",
-        "se_resnet50": "seresnet50", "se_resnext50_32x4d": "seresnext50_32x4d", "mobilenet_v1_1.0": "mobilenetv1_100",
-        "vit_tiny_p16": "deit_tiny_patch16_224", "vit_small_p16": "deit_small_patch16_224",
-        "deit_tiny_distilled_p16": "deit_tiny_distilled_patch16_224"}
+WIDTHS = (0.25, 0.5, 0.75, 1.0)
+TIMM = {"se_resnext50_32x4d": "seresnext50_32x4d", "resnext101_32x4d": "resnext101_32x4d", "vit_tiny_p16": "deit_tiny_patch16_224",
+        "vit_small_p16": "deit_small_patch16_224", "vit_small_p32": "vit_small_patch32_224"}
+TIMM |= {f"resnet{d}_c": f"resnet{d}c" for d in (50, 101, 152)} | {f"resnet{d}_d": f"resnet{d}d" for d in (18, 34, 50, 101, 152)}
+TIMM |= {f"se_resnet{d}": f"seresnet{d}" for d in (18, 34, 50, 101, 152)} | {f"mobilenet_v1_{w}": "mobilenetv1_100" for w in WIDTHS}
+TIMM |= {f"deit_{s}_distilled_p16": f"deit_{s}_distilled_patch16_224" for s in ("tiny", "small", "base")}
 
 
 class AlexNet2012(nn.Module):
@@ -47,17 +49,30 @@ def vit_name(name):
     return name
 
 
-def network(name, classes, **options):
-    """(module, our name of each of its entries)"""
+def transformer(name):
+    return name.startswith(("vit", "deit"))
+
+
+def network(name, classes, size=224, **options):
+    """(module, our name of each of its entries). `size` is the picture's, where the network has a position embedding."""
     if name == "alexnet_2012":
         net = AlexNet2012(classes)
+    elif name.startswith("mobilenet_v1"):
+        net = timm.models.efficientnet._gen_mobilenet_v1(TIMM[name], float(name.split("_")[2]), num_classes=classes)
     elif name in TIMM:
         # Hu et al. divide the channels by 16; timm would round 64 / 16 up to 8.
-        se = {"block_args": {"attn_layer": functools.partial(SEModule, rd_divisor=1)}} if name.startswith("se_") else {}
-        net = timm.create_model(TIMM[name], num_classes=classes, **se)
+        more = {"block_args": {"attn_layer": functools.partial(SEModule, rd_divisor=1)}} if name.startswith("se_") else {}
+        more |= {"img_size": size} if transformer(name) else {}
+        net = timm.create_model(TIMM[name], num_classes=classes, **more)
     else:
         if name == "googlenet":
             options = {"aux_logits": False, "init_weights": False} | options
-        net = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
-    rename = vit_name if TIMM.get(name, "").startswith("deit") else lambda n: n
+        if transformer(name):
+            options |= {"image_size": size}
+        net = torchvision.models.get_model(name.removesuffix("_v1_original"), weights=None, num_classes=classes, **options)
+        if name.endswith("_v1_original"):   # He et al. 2016: the stride in the first 1x1
+            for m in net.modules():
+                if isinstance(m, torchvision.models.resnet.Bottleneck):
+                    m.conv1.stride, m.conv2.stride = m.conv2.stride, m.conv1.stride
+    rename = vit_name if transformer(name) and name in TIMM else lambda n: n
     return net, {n: rename(n) for n in net.state_dict()}

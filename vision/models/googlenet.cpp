@@ -90,11 +90,11 @@ GoogLeNet::GoogLeNet(std::int64_t large_kernel, const ModelOptions& o) {
   inception("inception5a", {832, 256, 160, 320, 32, 128, 128});   // 7x7x832
   inception("inception5b", {832, 384, 192, 384, 48, 128, 128});   // 7x7x1024
   if (o.auxiliary_heads) {
-    aux1_ = &add<InceptionAux>("aux1", {.in = 512, .classes = o.classes, .dropout = 0.7});
-    aux2_ = &add<InceptionAux>("aux2", {.in = 528, .classes = o.classes, .dropout = 0.7});
+    aux1_ = &add<InceptionAux>("aux1", {.in = 512, .classes = o.classes, .dropout = o.dropout.value_or(0.7)});
+    aux2_ = &add<InceptionAux>("aux2", {.in = 528, .classes = o.classes, .dropout = o.dropout.value_or(0.7)});
   }
   avgpool_ = &add<nn::GlobalAvgPool2d>("avgpool");
-  dropout_ = &add<nn::Dropout>("dropout", {.p = o.dropout.value_or(0.4)});   // Table 1; torchvision: 0.2
+  dropout_ = &add<nn::Dropout>("dropout", {.p = o.dropout.value_or(large_kernel == 3 ? 0.2 : 0.4)});   // Table 1: 0.4; torchvision: 0.2
   fc_ = &add<nn::Linear>("fc", {.in = 1024, .out = o.classes});
 }
 
