@@ -16,6 +16,7 @@
 #include "autograd/linear.h"
 #include "autograd/local_response_norm.h"
 #include "autograd/loss.h"
+#include "autograd/multiply_adds.h"
 #include "autograd/norm.h"
 #include "autograd/pooling.h"
 #include "autograd/recompute.h"
@@ -45,6 +46,7 @@
 #include "nn/softmax.h"
 #include "nn/squeeze_excitation.h"
 #include "nn/state.h"
+#include "nn/trace.h"
 #include "nn/upsample.h"
 #include "nn/window_attention.h"
 
@@ -61,6 +63,7 @@
 #include "optim/sgd.h"
 #include "optim/statistics.h"
 
+#include "vision/analysis/network_cost.h"
 #include "vision/data/folder.h"
 #include "vision/data/loader.h"
 #include "vision/models/models.h"

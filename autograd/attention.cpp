@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/helpers.h"
+#include "autograd/multiply_adds.h"
 #include "kernels/attention.h"
 
 namespace fovea {
@@ -70,6 +71,7 @@ struct Result {
 Result forward(const Operands& a) {
   Result r{Tensor::empty({a.s.batch, a.s.queries, a.s.heads * a.s.dim}, a.q.dtype(), a.q.device()),
            Tensor::empty({a.s.batch, a.s.heads, a.s.queries}, acc_dtype(a.q.dtype()), a.q.device())};
+  detail::count_multiply_adds(a.s.multiply_adds());
   on_backend("attention", a.q, [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
     const Workspace workspace(kernels::attention_workspace_bytes<T>(be, a.s));

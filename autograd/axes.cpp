@@ -24,7 +24,7 @@ Tensor permuted(const Tensor& x, const Order& order) {
   const Steps dense = dense_steps(shape);
   std::copy_n(dense.begin(), rank, s.y_step);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  kernels::strided_copy(x.raw(), y.raw(), s, size_of(x.dtype()));
+  on_bytes(x, [&](std::size_t size) { kernels::strided_copy(x.raw(), y.raw(), s, size); });
   return y;
 }
 
@@ -42,7 +42,7 @@ void repeat(const Tensor& x, Tensor& y, bool accumulate) {
     std::copy(y.shape().dims().begin(), y.shape().dims().end(), s.extent);
     std::copy_n(from.begin(), rank, s.x_step);
     std::copy_n(to.begin(), rank, s.y_step);
-    kernels::strided_copy(x.raw(), y.raw(), s, size_of(x.dtype()));
+    on_bytes(x, [&](std::size_t size) { kernels::strided_copy(x.raw(), y.raw(), s, size); });
     return;
   }
   kernels::BroadcastShape s{.rank = rank};

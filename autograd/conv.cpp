@@ -1,6 +1,7 @@
 #include "autograd/conv.h"
 
 #include "autograd/helpers.h"
+#include "autograd/multiply_adds.h"
 #include "kernels/reduce.h"
 
 namespace fovea {
@@ -42,6 +43,7 @@ Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const C
   const detail::ConvInput in(x);
   const Tensor weight = detail::parameter_as("conv2d", w, in.data);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.dtype(), x.device());
+  detail::count_multiply_adds(s.multiply_adds());
   on_backend("conv2d", y, [&]<class T>(auto be) {
     const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::forward));
     const kernels::Epilogue<T> bias{.shift = b.defined() ? b.value().data<kernels::acc_t<T>>() : nullptr};

@@ -73,6 +73,7 @@ void Variable::backward() const {
 
 void Variable::backward(Tensor dy) const {
   require(requires_grad(), "backward: nothing here requires a gradient (a leaf without requires_grad, or computed under NoGrad)");
+  require(device() != Device::meta, "backward: expected values, got ", shape(), " on meta: shapes alone go forwards only");
   require(dy.shape() == shape() && dy.dtype() == dtype(), "backward: expected a gradient of shape ", shape(), " and ", name_of(dtype()),
           ", got ", dy.shape(), " and ", name_of(dy.dtype()));
   const auto later = [](const NodePtr& a, const NodePtr& b) { return a->order < b->order; };

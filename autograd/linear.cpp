@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/helpers.h"
+#include "autograd/multiply_adds.h"
 #include "kernels/gemm.h"
 #include "kernels/reduce.h"
 
@@ -21,6 +22,7 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) {
   if (b.defined()) detail::require_channels("linear", "b", b.shape(), b.dtype(), out, x.dtype());
   const Tensor weight = detail::parameter_as("linear", w, x.value());
   Tensor y = Tensor::empty(to, x.dtype(), x.device());
+  detail::count_multiply_adds(rows * in * out);
   on_backend("linear", y, [&]<class T>(auto be) {   // y (rows, out) = x (rows, in) w^T + b
     const kernels::GemmShape s{.m = rows, .n = out, .k = in, .transpose_b = true};
     const Workspace workspace(kernels::gemm_workspace_bytes<T>(be, s));

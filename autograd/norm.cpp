@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "autograd/helpers.h"
+#include "autograd/multiply_adds.h"
 #include "autograd/recompute.h"
 #include "kernels/batch_norm.h"
 
@@ -30,14 +31,20 @@ void check(const char* op, const BatchNormConfig& norm, std::int64_t channels, s
   require(!norm.training || rows > 1, op, ": expected more than one value per channel in training, got ", rows);
 }
 
-/// scale and shift from statistics; C numbers, so a plain loop in double.
-template <class A> Affine fold(const BatchNormConfig& norm, const Tensor& mean, const Tensor& variance) {
+/// Room for a norm's affine map. In evaluation the running mean is copied: a later training step must not change what this pass used.
+Affine empty_affine(const BatchNormConfig& norm) {
+  const Tensor& mean = norm.running_mean;
+  return {.mean = norm.training ? Tensor::empty_like(mean) : mean.clone(),
+          .inv_std = Tensor::empty_like(mean),
+          .scale = Tensor::empty_like(mean),
+          .shift = Tensor::empty_like(mean),
+          .batch_statistics = norm.training};
+}
+
+/// The rest of f from its mean and a variance; C numbers, so a plain loop in double.
+template <class A> void fold(const BatchNormConfig& norm, const Tensor& variance, Affine& f) {
+  const Tensor& mean = f.mean;
   const std::int64_t channels = mean.elements();
-  Affine f{.mean = mean,
-           .inv_std = Tensor::empty_like(mean),
-           .scale = Tensor::empty_like(mean),
-           .shift = Tensor::empty_like(mean),
-           .batch_statistics = norm.training};
   const A *gamma = norm.gamma.value().data<A>(), *beta = norm.beta.value().data<A>(), *m = mean.data<A>(), *v = variance.data<A>();
   A *inv_std = f.inv_std.data<A>(), *scale = f.scale.data<A>(), *shift = f.shift.data<A>();
   for (std::int64_t c = 0; c < channels; ++c) {
@@ -46,7 +53,6 @@ template <class A> Affine fold(const BatchNormConfig& norm, const Tensor& mean, 
     scale[c] = static_cast<A>(gamma[c] * inverse);
     shift[c] = static_cast<A>(beta[c] - m[c] * (gamma[c] * inverse));
   }
-  return f;
 }
 
 /// r = (1 - momentum) r + momentum * batch; the variance as an unbiased estimate, rows / (rows - 1) times the batch's.
@@ -61,9 +67,6 @@ template <class A> void update_running(const BatchNormConfig& norm, const Tensor
     rv[c] = static_cast<A>((1 - norm.momentum) * rv[c] + norm.momentum * unbias * variance.data<A>()[c]);
   }
 }
-
-/// The running statistics as constants. Copied: a later training step must not change what this forward pass used.
-template <class A> Affine fold_running(const BatchNormConfig& norm) { return fold<A>(norm, norm.running_mean.clone(), norm.running_var); }
 
 /// The part of both backward functions that the norm does: from dy to the gradient of its input (dx, written if defined),
 /// gamma and beta (inputs `first` and `first + 1`) and the residual (dresidual, written if defined).
@@ -103,18 +106,17 @@ Variable batch_norm(const Variable& x, const BatchNormConfig& norm) {
   const ChannelShape s{.rows = in.elements() / std::max<std::int64_t>(in.dim(-1), 1), .channels = in.dim(-1)};
   check("batch_norm", norm, s.channels, s.rows, in.dtype());
   Tensor y = Tensor::empty_like(in);
-  Affine f;
+  Affine f = empty_affine(norm);
   on_backend("batch_norm", in, [&]<class T>(auto be) {
     using A = acc_t<T>;
+    Tensor variance = norm.running_var;
     if (norm.training) {
-      Tensor mean = Tensor::empty({s.channels}, acc_dtype(in.dtype()), in.device()), variance = Tensor::empty_like(mean);
+      variance = Tensor::empty_like(f.mean);
       const Workspace workspace(kernels::batch_norm_workspace_bytes<T>(be, s));
-      kernels::batch_norm_statistics(be, in.data<T>(), mean.data<A>(), variance.data<A>(), s, workspace.data());
-      update_running<A>(norm, mean, variance, s.rows);
-      f = fold<A>(norm, mean, variance);
-    } else {
-      f = fold_running<A>(norm);
+      kernels::batch_norm_statistics(be, in.data<T>(), f.mean.data<A>(), variance.data<A>(), s, workspace.data());
+      update_running<A>(norm, f.mean, variance, s.rows);
     }
+    fold<A>(norm, variance, f);
     kernels::scale_shift<T>(be, in.data<T>(), nullptr, f.scale.data<A>(), f.shift.data<A>(), Activation::none, y.data<T>(), s);
   });
   return record("batch_norm", y, {x, norm.gamma, norm.beta}, [x = Saved(x), f](Tensor dy, Grads& g) {
@@ -151,9 +153,11 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
 
   const MemoryTag tag("activations");
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  detail::count_multiply_adds(s.multiply_adds());
+  Affine f = empty_affine(norm);
   if (!norm.training && !keep) {   // inference: everything in the epilogue
     on_backend(kOp, in.data, [&]<class T>(auto be) {
-      const Affine f = fold_running<acc_t<T>>(norm);
+      fold<acc_t<T>>(norm, norm.running_var, f);
       convolve.template operator()<T>(be, y,
                                       {.scale = f.scale.data<acc_t<T>>(),
                                        .shift = f.shift.data<acc_t<T>>(),
@@ -163,20 +167,19 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
     return Variable(y);
   }
 
-  Affine f;
   on_backend(kOp, in.data, [&]<class T>(auto be) {
     using A = acc_t<T>;
     if (!norm.training) {
       convolve.template operator()<T>(be, y, {});
-      f = fold_running<A>(norm);
+      fold<A>(norm, norm.running_var, f);
       return;
     }
     const Workspace partials(static_cast<std::size_t>(kernels::stat_tiles(channels.rows) * 2 * s.k) * sizeof(A));
     convolve.template operator()<T>(be, y, {.partials = static_cast<A*>(partials.data())});
-    Tensor mean = Tensor::empty({s.k}, acc_dtype(x.dtype()), x.device()), variance = Tensor::empty_like(mean);
-    kernels::batch_norm_merge<A>(static_cast<const A*>(partials.data()), mean.data<A>(), variance.data<A>(), channels);
-    update_running<A>(norm, mean, variance, channels.rows);
-    f = fold<A>(norm, mean, variance);
+    Tensor variance = Tensor::empty_like(f.mean);
+    kernels::batch_norm_merge<A>(static_cast<const A*>(partials.data()), f.mean.data<A>(), variance.data<A>(), channels);
+    update_running<A>(norm, f.mean, variance, channels.rows);
+    fold<A>(norm, variance, f);
   });
 
   auto activated = std::make_shared<Activated>();

@@ -50,7 +50,7 @@ class Variable {
   void zero_grad();
   /// Runs the recorded ops backwards from this scalar, dL/dL = 1. Throws ShapeError unless it has one element and a history.
   void backward() const;
-  /// The same from any shape with a given dL/d(this).
+  /// The same from any shape with a given dL/d(this). Not on Device::meta, where graphs are there to be measured.
   void backward(Tensor dy) const;
   /// The value alone, without its history.
   Variable detach() const;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/helpers.h"
+#include "autograd/multiply_adds.h"
 #include "kernels/window_attention.h"
 
 namespace fovea {
@@ -53,6 +54,7 @@ Variable window_attention(const Variable& qkv, const Variable& qkv_bias, const V
   const Tensor padding = padding_of(qkv_bias, qkv.value()), bias = table.value();
   Tensor y = Tensor::empty({s.images, s.h, s.w, s.channels()}, qkv.dtype(), qkv.device());
   Tensor lse = Tensor::empty({s.images, s.windows(), s.heads, s.tokens()}, acc_dtype(qkv.dtype()), qkv.device());
+  detail::count_multiply_adds(s.multiply_adds());
   on_backend("window_attention", qkv.value(), [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
     const Workspace workspace(kernels::window_attention_workspace_bytes<T>(be, s));
@@ -90,7 +92,7 @@ Tensor relative_position_index(Size2 window) {
   const WindowAttentionShape s{
       .images = 0, .h = window.h, .w = window.w, .heads = 1, .dim = 1, .window_h = window.h, .window_w = window.w, .scale = 1};
   const std::int64_t n = s.tokens();
-  Tensor index = Tensor::empty({n * n}, DType::i64);
+  Tensor index = Tensor::empty({n * n}, DType::i64, Device::cpu);
   std::int64_t* to = index.data<std::int64_t>();
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < n; ++j) *to++ = s.relative_position(i, j);

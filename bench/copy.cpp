@@ -1,10 +1,11 @@
 // copy.cpp: the ceiling of everything that computes little: a copy of an array far larger than the last-level cache.
 #include <emmintrin.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <memory>
+#include <new>
 
 #include "bench/measure.h"
 #include "kernels/parallel.h"
@@ -12,7 +13,7 @@
 namespace fovea::bench {
 namespace {
 
-constexpr std::int64_t kBytes = std::int64_t{128} << 20, kTask = std::int64_t{64} << 10;   // 16-byte aligned
+constexpr std::int64_t kTask = std::int64_t{64} << 10;   // bytes
 
 /// A cached store first reads the line that it overwrites: 3 bytes move for 2 that are counted. A streaming one does not.
 void copy_task(bool streaming, const char* from, char* to) {
@@ -27,23 +28,35 @@ void copy_task(bool streaming, const char* from, char* to) {
   }
   if (streaming) _mm_sfence();
 }
+void copy(bool streaming, const float* from, float* to, std::int64_t n) {
+  kernels::parallel_for(n * 4 / kTask, [&](std::int64_t i) {
+    copy_task(streaming, reinterpret_cast<const char*>(from) + i * kTask, reinterpret_cast<char*>(to) + i * kTask);
+  });
+}
 
 }   // namespace
 
+Array::Array(std::int64_t n, std::uint64_t seed) {
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
+  memory_.reset(static_cast<float*>(std::aligned_alloc(kHugePage, bytes)));
+  if (!memory_) throw std::bad_alloc();
+  madvise(memory_.get(), bytes, MADV_HUGEPAGE);
+  const std::vector<float> numbers = random_floats(n, seed);
+  std::copy(numbers.begin(), numbers.end(), memory_.get());
+}
+
+void streaming_copy(const float* from, float* to, std::int64_t n) { copy(true, from, to, n); }
+
 Bandwidth measure_copy() {
-  struct Free {
-    void operator()(char* p) const { std::free(p); }
-  };
-  const auto make = [] { return std::unique_ptr<char, Free>(static_cast<char*>(std::aligned_alloc(1 << 21, kBytes))); };
-  const auto from = make(), to = make();
-  std::fill_n(from.get(), kBytes, char{1});
-  std::fill_n(to.get(), kBytes, char{2});
+  constexpr std::int64_t kElements = std::int64_t{32} << 20;
+  Array from(kElements, 1), to(kElements, 2);
   Bandwidth best;
   for (int repeat = 0; repeat < 12; ++repeat)
     for (const bool streaming : {false, true}) {
       const auto start = std::chrono::steady_clock::now();
-      kernels::parallel_for(kBytes / kTask, [&](std::int64_t i) { copy_task(streaming, from.get() + i * kTask, to.get() + i * kTask); });
-      const double rate = 2. * kBytes / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      copy(streaming, from.data(), to.data(), kElements);
+      const double rate = 8. * kElements / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       double& kept = streaming ? best.streaming_copy : best.copy;
       kept = std::max(kept, rate);
     }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -21,6 +23,22 @@ struct Settings {
 /// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
 /// the best seen in this process so far.
 double measure_peak(int threads);
+
+/// Numbers between -1 and 1 in memory as tensors have it (tensor/allocator.cpp): it begins at a huge page, and huge pages are asked for.
+class Array {
+ public:
+  Array(std::int64_t n, std::uint64_t seed);
+  float* data() { return memory_.get(); }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  std::unique_ptr<float, Free> memory_;
+};
+
+/// A copy of n floats past the caches, with the pool's threads; n is a multiple of 16384.
+void streaming_copy(const float* from, float* to, std::int64_t n);
 
 /// Bytes per second, read and written ones counted, of a copy past the last-level cache with the pool's threads: the best of several.
 struct Bandwidth {

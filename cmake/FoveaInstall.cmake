@@ -3,7 +3,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 foreach(folder kernels tensor autograd nn optim vision)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE
+    PATTERN "emulator" EXCLUDE PATTERN "cuda*.h" EXCLUDE)
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/fovea.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea)
 install(TARGETS fovea fovea_kernels fovea_tensor fovea_autograd fovea_nn fovea_optim fovea_vision EXPORT FoveaTargets)

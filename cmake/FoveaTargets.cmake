@@ -25,6 +25,7 @@ endif()
 function(fovea_library folder)
   cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/kernels/emulator/")   # FoveaCuda.cmake
   add_library(fovea_${folder} STATIC ${sources})
   set_target_properties(fovea_${folder} PROPERTIES EXPORT_NAME ${folder})
   target_include_directories(fovea_${folder} PUBLIC
@@ -45,6 +46,11 @@ function(fovea_per_isa target)
   set(flags_baseline -O1 -msse2 -DFOVEA_BASELINE)   # runs where nothing better can, and takes longest to compile: four registers a vector
   set(flags_avx2 -O3 -mavx2 -mfma -mtune=haswell)
   set(flags_avx512 -O3 -march=x86-64-v4 -mprefer-vector-width=512)
+  # Formulas of many dependent steps, four vectors at a time: clang interleaves them by itself, GCC when asked to schedule before it allocates
+  # registers.
+  set(interleaved ${per_isa})
+  list(FILTER interleaved INCLUDE REGEX "/(activation|cross_entropy|dropout|local_response_norm|softmax)_cpu\\.cpp$")
+  set_source_files_properties(${interleaved} PROPERTIES COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-fschedule-insns;-fsched-pressure>")
   foreach(isa baseline avx2 avx512)
     add_library(${target}_${isa} OBJECT ${per_isa})
     target_include_directories(${target}_${isa} PRIVATE ${PROJECT_SOURCE_DIR})

@@ -73,16 +73,12 @@ struct Silu {
   }
 };
 
-/// y = x P with P = Prob[N(0, 1) <= x] = (1 + erf(x / sqrt 2)) / 2,  y' = P + x e^(-x^2 / 2) / sqrt(2 pi).
-/// Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2.
+/// y = x Phi(x) with Phi(x) = Prob[N(0, 1) <= x] = (1 + erf(x / sqrt 2)) / 2,  y' = Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi).
+/// Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2. Both are functions of math.h, in lanes one quotient each.
 struct Gelu {
   static constexpr bool kFromOutput = false;
-  template <class V> FOVEA_INLINE static V probability(V x) { return V(0.5f) + V(0.5f) * erf(V(0.70710678118654752440) * x); }
-  template <class V> FOVEA_INLINE static V value(V x) { return x * probability(x); }
-  template <class V> FOVEA_INLINE static V gradient(V x, V dy) {
-    const V density = V(0.39894228040143267794) * exp(V(-0.5f) * (x * x));
-    return dy * (probability(x) + x * density);
-  }
+  template <class V> FOVEA_INLINE static V value(V x) { return x * normal_cdf(x); }
+  template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return dy * gelu_slope(x); }
 };
 
 /// y = x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3): the paper's approximation, section 2. (1 + tanh u) / 2 is
@@ -142,14 +138,14 @@ FOVEA_INLINE bool from_output(Activation a) {
   return with_formula(a, [](auto formula) { return decltype(formula)::kFromOutput; });
 }
 
-// Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or erf stands behind a
+// Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or a quotient stands behind a
 // call, which keeps its registers out of the way. Arguments by reference: GCC copies a vector struct that is passed by value in
 // pieces, and reading it whole again stalls. Each use needs exp and its kin (math.h, cpu/math.h).
-template <class V> [[gnu::noinline]] V activate_by_call(Activation a, const V& x) {
+template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, const V& x) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
 }
-template <class V> [[gnu::noinline]] V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
+template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.gradient(x, dy); });
 }
@@ -173,14 +169,18 @@ template <class V> FOVEA_INLINE V activate_gradient(Activation a, V x, V dy) {
 /// y = act(x). y may be x.
 template <class T> void activation_forward(Reference, Activation a, const T* x, T* y, std::int64_t n);
 template <class T> void activation_forward(Cpu, Activation a, const T* x, T* y, std::int64_t n);
+template <class T> void activation_forward(Cuda, Activation a, const T* x, T* y, std::int64_t n);
 /// dx = act'(x) dy; kept is y where from_output(a), else x. dx may be dy.
 template <class T> void activation_backward(Reference, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
 template <class T> void activation_backward(Cpu, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
+template <class T> void activation_backward(Cuda, Activation a, const T* kept, const T* dy, T* dx, std::int64_t n, bool accumulate);
 
 /// The same with a parameter: y = x > 0 ? x : slope x. Backward needs x.
 template <class T> void leaky_relu_forward(Reference, double slope, const T* x, T* y, std::int64_t n);
 template <class T> void leaky_relu_forward(Cpu, double slope, const T* x, T* y, std::int64_t n);
+template <class T> void leaky_relu_forward(Cuda, double slope, const T* x, T* y, std::int64_t n);
 template <class T> void leaky_relu_backward(Reference, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 template <class T> void leaky_relu_backward(Cpu, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
+template <class T> void leaky_relu_backward(Cuda, double slope, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 
 }   // namespace fovea::kernels

@@ -39,5 +39,6 @@ template <class V> struct AdamRule {
 /// w, m and v (n each) are updated, g (n) is read. T is float or double.
 template <class T> void adam_step(Reference, T* w, const T* g, T* m, T* v, const AdamStep& o, std::int64_t n);
 template <class T> void adam_step(Cpu, T* w, const T* g, T* m, T* v, const AdamStep& o, std::int64_t n);
+template <class T> void adam_step(Cuda, T* w, const T* g, T* m, T* v, const AdamStep& o, std::int64_t n);
 
 }   // namespace fovea::kernels

@@ -29,6 +29,7 @@ struct AttentionShape {
   RowStrides q, kv;                                // of q and dq; of k, v, dk and dv
   double scale;                                    // 1 / sqrt(dim) in the paper
   std::int64_t bias_groups = 0;                    // bias (bias_groups, heads, queries, keys): batch b takes b % bias_groups. 0: no bias
+  FOVEA_INLINE std::int64_t multiply_adds() const { return 2 * batch * heads * queries * keys * dim; }   // q k^T and p v
 };
 
 template <class T> std::size_t attention_workspace_bytes(Reference, const AttentionShape& s);

@@ -6,7 +6,15 @@
 
 /// Small functions of headers that per-instruction-set files include must never become shared weak symbols: the linker
 /// keeps one copy of those, and it might be the AVX-512 one. Inlining them leaves nothing to share.
+#ifdef __CUDACC__
+#define FOVEA_INLINE __host__ __device__ __forceinline__   // formulas serve kernels, too
+#define FOVEA_NOINLINE __host__ __device__ __noinline__
+#else
 #define FOVEA_INLINE [[gnu::always_inline]] inline
+#define FOVEA_NOINLINE [[gnu::noinline]]
+#endif
+
+struct CUstream_st;   // what a cudaStream_t points to
 
 namespace fovea::kernels {
 
@@ -14,6 +22,10 @@ namespace fovea::kernels {
 struct Reference {};
 /// Vectors, tiles and threads; float and bfloat16. The same bits for any number of threads.
 struct Cpu {};
+/// A GPU, or the emulated one; float and bfloat16, pointers to its memory. Asynchronous: done when the stream is.
+struct Cuda {
+  CUstream_st* stream = nullptr;   // null: the default stream
+};
 
 /// What sums, statistics, norm parameters, weight gradients and losses are made of: double for double, else float. (A struct,
 /// because GCC and clang give functions that mention std::conditional_t different symbols, and their objects shall link together.)

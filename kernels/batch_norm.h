@@ -20,14 +20,20 @@ struct ChannelShape {
 
 template <class T> std::size_t batch_norm_workspace_bytes(Reference, ChannelShape s);
 template <class T> std::size_t batch_norm_workspace_bytes(Cpu, ChannelShape s);
+template <class T> std::size_t batch_norm_workspace_bytes(Cuda, ChannelShape s);
 
 /// mean[c] and the biased variance[c] = 1/rows sum (x - mean)^2, from tiles of kStatRows rows merged as in batch_norm_merge,
 /// so that x normalised alone or behind its convolution gets the same bits.
 template <class T> void batch_norm_statistics(Reference, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
 template <class T> void batch_norm_statistics(Cpu, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
+template <class T> void batch_norm_statistics(Cuda, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
 
 /// The same from partials (stat_tiles(rows), 2, channels), merged in tile order, in double: Chan, Golub & LeVeque 1979.
 template <class A> void batch_norm_merge(const A* partials, A* mean, A* variance, ChannelShape s);
+/// On the device in two steps, runs of tiles and then the runs. The workspace is that of batch_norm_workspace_bytes.
+void batch_norm_merge(Cuda, const float* partials, float* mean, float* variance, ChannelShape s, void* workspace);
+/// Those partials of any x (rows, channels): for convolutions that do not make them on their way.
+template <class T> void batch_norm_partials(Cuda, const T* x, float* partials, ChannelShape s);
 
 /// y = act(scale[c] * x + shift[c] + residual). residual (rows, channels) or null; y may be x or residual.
 template <class T>
@@ -35,6 +41,8 @@ void scale_shift(Reference, const T* x, const T* residual, const acc_t<T>* scale
                  ChannelShape s);
 template <class T>
 void scale_shift(Cpu, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y, ChannelShape s);
+template <class T>
+void scale_shift(Cuda, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y, ChannelShape s);
 
 /// Everything the gradient of y = act(scale * x + shift + residual) needs, where scale = gamma * inv_std and
 /// shift = beta - mean * scale. Null pointers: no such input, or nobody wants that gradient.
@@ -59,5 +67,6 @@ template <class T> struct BatchNormGradient {
 /// dx = scale * (g - dbeta / rows - x^ * dgamma / rows),  or scale * g with constant statistics.
 template <class T> void batch_norm_backward(Reference, const BatchNormGradient<T>& a, ChannelShape s, void* workspace);
 template <class T> void batch_norm_backward(Cpu, const BatchNormGradient<T>& a, ChannelShape s, void* workspace);
+template <class T> void batch_norm_backward(Cuda, const BatchNormGradient<T>& a, ChannelShape s, void* workspace);
 
 }   // namespace fovea::kernels

@@ -35,6 +35,9 @@ void binary_cross_entropy_forward(Reference, const T* x, const acc_t<T>* t, cons
 template <class T>
 void binary_cross_entropy_forward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss, acc_t<T>* row_loss,
                                   RowShape s);
+template <class T>
+void binary_cross_entropy_forward(Cuda, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss, acc_t<T>* row_loss,
+                                  RowShape s);
 
 /// dx = factor * dloss * dL/dx; dloss (rows, cols) or null: all 1. dx may be x. Moves 12 B an element of float (+ 4 with dloss).
 template <class T>
@@ -42,6 +45,9 @@ void binary_cross_entropy_backward(Reference, const T* x, const acc_t<T>* t, con
                                    acc_t<T> factor, T* dx, RowShape s, bool accumulate);
 template <class T>
 void binary_cross_entropy_backward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
+                                   acc_t<T> factor, T* dx, RowShape s, bool accumulate);
+template <class T>
+void binary_cross_entropy_backward(Cuda, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
                                    acc_t<T> factor, T* dx, RowShape s, bool accumulate);
 
 }   // namespace fovea::kernels

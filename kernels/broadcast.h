@@ -14,16 +14,16 @@ namespace fovea::kernels {
 enum class Arithmetic { add, sub, mul, div };
 
 // The formulas, for the skeletons of each backend.
-struct Sum {
+struct Addition {
   template <class V> FOVEA_INLINE static V value(V a, V b) { return a + b; }
 };
-struct Difference {
+struct Subtraction {
   template <class V> FOVEA_INLINE static V value(V a, V b) { return a - b; }
 };
-struct Product {
+struct Multiplication {
   template <class V> FOVEA_INLINE static V value(V a, V b) { return a * b; }
 };
-struct Quotient {
+struct Division {
   template <class V> FOVEA_INLINE static V value(V a, V b) { return a / b; }
 };
 
@@ -41,9 +41,11 @@ struct BroadcastShape {
 /// y = a op b, or y += a op b. y may be a or b where that steps as y does. One rounding an element; memory-bound.
 template <class T> void broadcast(Reference, Arithmetic op, const T* a, const T* b, T* y, const BroadcastShape& s, bool accumulate);
 template <class T> void broadcast(Cpu, Arithmetic op, const T* a, const T* b, T* y, const BroadcastShape& s, bool accumulate);
+template <class T> void broadcast(Cuda, Arithmetic op, const T* a, const T* b, T* y, const BroadcastShape& s, bool accumulate);
 
 /// y = factor * x + shift, or +=: arithmetic with a number, which is not rounded to T. y may be x.
 template <class T> void affine(Reference, const T* x, acc_t<T> factor, acc_t<T> shift, T* y, std::int64_t n, bool accumulate);
 template <class T> void affine(Cpu, const T* x, acc_t<T> factor, acc_t<T> shift, T* y, std::int64_t n, bool accumulate);
+template <class T> void affine(Cuda, const T* x, acc_t<T> factor, acc_t<T> shift, T* y, std::int64_t n, bool accumulate);
 
 }   // namespace fovea::kernels

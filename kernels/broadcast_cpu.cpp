@@ -111,10 +111,10 @@ template <class F, class T> FOVEA_INLINE void apply(const T* a, const T* b, T* y
 
 template <class T> void broadcast(Arithmetic op, const T* a, const T* b, T* y, const BroadcastShape& s, bool accumulate) {
   switch (op) {
-    case Arithmetic::add: return apply<Sum>(a, b, y, s, accumulate);
-    case Arithmetic::sub: return apply<Difference>(a, b, y, s, accumulate);
-    case Arithmetic::mul: return apply<Product>(a, b, y, s, accumulate);
-    case Arithmetic::div: return apply<Quotient>(a, b, y, s, accumulate);
+    case Arithmetic::add: return apply<Addition>(a, b, y, s, accumulate);
+    case Arithmetic::sub: return apply<Subtraction>(a, b, y, s, accumulate);
+    case Arithmetic::mul: return apply<Multiplication>(a, b, y, s, accumulate);
+    case Arithmetic::div: return apply<Division>(a, b, y, s, accumulate);
   }
 }
 

@@ -18,10 +18,10 @@ template <class T> void broadcast(Reference, Arithmetic op, const T* a, const T*
       at_y += index * s.y_step[axis];
     }
     const double u = a[at_a], v = b[at_b];
-    const double value = op == Arithmetic::add   ? Sum::value(u, v)
-                         : op == Arithmetic::sub ? Difference::value(u, v)
-                         : op == Arithmetic::mul ? Product::value(u, v)
-                                                 : Quotient::value(u, v);
+    const double value = op == Arithmetic::add   ? Addition::value(u, v)
+                         : op == Arithmetic::sub ? Subtraction::value(u, v)
+                         : op == Arithmetic::mul ? Multiplication::value(u, v)
+                                                 : Division::value(u, v);
     y[at_y] = T(accumulate ? y[at_y] + value : value);
   }
 }

@@ -25,4 +25,15 @@ template <class T>
 void depthwise_weight_gradient(const T* x, const T* dy, float* dw, const Conv2dShape& s, const Prologue<T>& p, bool accumulate,
                                void* workspace);
 
+/// On the device: filters of 3x3, 5x5 and 7x7, any stride, padding and dilation.
+bool is_depthwise(Cuda, const Conv2dShape& s);
+
+std::size_t depthwise_workspace_bytes(Cuda, const Conv2dShape& s, ConvProduct product);
+template <class T>
+void depthwise_forward(Cuda, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& p, const Epilogue<T>& e);
+template <class T> void depthwise_input_gradient(Cuda, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate);
+template <class T>
+void depthwise_weight_gradient(Cuda, const T* x, const T* dy, float* dw, const Conv2dShape& s, const Prologue<T>& p, bool accumulate,
+                               float* workspace);
+
 }   // namespace fovea::kernels

@@ -26,6 +26,7 @@ template <class T> struct CrossEntropyTarget {
 template <class T>
 void cross_entropy_forward(Reference, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
 template <class T> void cross_entropy_forward(Cpu, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
+template <class T> void cross_entropy_forward(Cuda, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
 
 /// dx[r,j] = dloss[r] * (V softmax(x[r])_j - v_j). dx may be x.
 template <class T>
@@ -34,5 +35,8 @@ void cross_entropy_backward(Reference, const T* x, const CrossEntropyTarget<T>& 
 template <class T>
 void cross_entropy_backward(Cpu, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx, RowShape s,
                             bool accumulate);
+template <class T>
+void cross_entropy_backward(Cuda, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx,
+                            RowShape s, bool accumulate);
 
 }   // namespace fovea::kernels

@@ -1,4 +1,4 @@
-// cross_entropy_cpu.cpp: forward passes over a row twice (maximum; everything else), the second time from a near cache; backward once.
+// cross_entropy_cpu.cpp: forward passes over a row two or three times (maximum; exponentials; what soft targets need), but once from memory; backward once.
 #include "kernels/cross_entropy.h"
 
 #include "kernels/cpu/isa.h"
@@ -48,10 +48,11 @@ template <class T> void forward(const T* x, const CrossEntropyTarget<T>& t, floa
     const T* row = x + r * s.cols;
     const float row_maximum = row_max(row, s.cols);
     const F16 largest(row_maximum);
-    F16 z, soft, all, total, bad;   // soft = sum_j w_j t_j (x_j - max), all = sum_j w_j (x_j - max), total = sum_j w_j t_j
-    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      z = z + exp(load(row + j, lanes, kMinusInf) - largest);
-      if (!t.probabilities && smooth.spread == 0.f) return;
+    const float sum_z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes)
+                                            FOVEA_LANES_INLINE { return exp_below_88(load(row + j, lanes, kMinusInf) - largest); });
+    F16 soft, all, total, bad;   // soft = sum_j w_j t_j (x_j - max), all = sum_j w_j (x_j - max), total = sum_j w_j t_j
+    const bool spread_out = t.probabilities || smooth.spread > 0.f;   // beyond one label
+    for_lanes(spread_out ? s.cols : 0, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
       const F16 d = load(row + j, lanes, row_maximum) - largest;   // 0 past the end
       if (t.probabilities) {
         const F16 p = load(t.probabilities + r * s.cols + j, lanes);
@@ -67,7 +68,6 @@ template <class T> void forward(const T* x, const CrossEntropyTarget<T>& t, floa
         all = all + d;
       }
     });
-    const float sum_z = sum(z);
     float hot = sum(soft), weight = sum(total);
     if (t.labels) {
       weight = t.class_weights ? t.class_weights[t.labels[r]] : 1.f;
@@ -93,13 +93,18 @@ void backward(const T* x, const CrossEntropyTarget<T>& t, const float* kept, con
     const std::int64_t label = t.labels ? t.labels[r] : -1;
     const F16 largest(kept[3 * r]), factor(dloss[r] * kept[3 * r + 2] / kept[3 * r + 1]);   // factor * exp(x - max) = dloss V p
     const F16 keep(smooth.keep), spread(smooth.spread), minus_dloss(-dloss[r]);
-    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      F16 v = spread;
-      if (t.probabilities) v = fma(keep, load(t.probabilities + r * s.cols + j, lanes), spread);
-      if (t.labels && label >= j && label < j + lanes) v = fma(keep, onehot(label, j), spread);
-      if (t.class_weights) v = v * load(t.class_weights + j, lanes);
-      const F16 gradient = fma(exp(load(row + j, lanes) - largest), factor, minus_dloss * v);
-      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
+    for_lane_blocks(s.cols, [&]<int Blocks>(std::int64_t first, std::int64_t lanes) FOVEA_LANES_INLINE {
+      F16 share[Blocks];
+      for (int b = 0; b < Blocks; ++b) share[b] = exp_below_88(load(row + first + 16 * b, lanes) - largest);
+      for (int b = 0; b < Blocks; ++b) {
+        const std::int64_t j = first + 16 * b;
+        F16 v = spread;
+        if (t.probabilities) v = fma(keep, load(t.probabilities + r * s.cols + j, lanes), spread);
+        if (t.labels && label >= j && label < j + lanes) v = fma(keep, onehot(label, j), spread);
+        if (t.class_weights) v = v * load(t.class_weights + j, lanes);
+        const F16 gradient = fma(share[b], factor, minus_dloss * v);
+        store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
+      }
     });
   };
   parallel_rows(s, kTask, row_backward, streamed);

@@ -23,10 +23,12 @@ struct KeepRule {
 /// its section 10: scaled in training, so that evaluation does nothing.
 template <class T> void dropout(Reference, const T* x, T* y, std::int64_t n, double p, PhiloxKey key, bool accumulate);
 template <class T> void dropout(Cpu, const T* x, T* y, std::int64_t n, double p, PhiloxKey key, bool accumulate);
+template <class T> void dropout(Cuda, const T* x, T* y, std::int64_t n, double p, PhiloxKey key, bool accumulate);
 
 /// The same for rows: y[r,:] = x[r,:] / (1 - p) where row r stays, else 0. One row: all of x or nothing.
 /// Huang et al. 2016, "Deep Networks with Stochastic Depth", Eq. (2), with b drawn for each sample or each batch.
 template <class T> void drop_rows(Reference, const T* x, T* y, RowShape s, double p, PhiloxKey key, bool accumulate);
 template <class T> void drop_rows(Cpu, const T* x, T* y, RowShape s, double p, PhiloxKey key, bool accumulate);
+template <class T> void drop_rows(Cuda, const T* x, T* y, RowShape s, double p, PhiloxKey key, bool accumulate);
 
 }   // namespace fovea::kernels

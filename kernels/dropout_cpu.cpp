@@ -39,7 +39,14 @@ template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t 
       store(y + i, lanes, v, streamed);
     };
     const std::int64_t end = first + count;
-    std::int64_t i = first;   // kGrain is a multiple of 32: groups of words start where tasks do
+    std::int64_t i = first;            // kGrain is a multiple of 32: groups of words start where tasks do
+    for (; i + 64 <= end; i += 64) {   // two groups at a time: each is a long chain of operations
+      const Words32 words(rounds, std::uint64_t(i / 32)), next(rounds, std::uint64_t(i / 32 + 1));
+      drop(i, 16, words.v);
+      drop(i + 16, 16, words.v + kHalf);
+      drop(i + 32, 16, next.v);
+      drop(i + 48, 16, next.v + kHalf);
+    }
     for (; i + 32 <= end; i += 32) {
       const Words32 words(rounds, std::uint64_t(i / 32));
       drop(i, 16, words.v);

@@ -23,6 +23,7 @@ struct GemmShape {
 
 template <class T> std::size_t gemm_workspace_bytes(Reference, const GemmShape& s);
 template <class T> std::size_t gemm_workspace_bytes(Cpu, const GemmShape& s);
+template <class T> std::size_t gemm_workspace_bytes(Cuda, const GemmShape& s);
 
 /// C is TC: T, or acc_t<T> for weight gradients. C aliases neither A nor B.
 /// Cpu: each output is one chain of fused multiply-adds over k = 0, 1, 2, ... from 0, so AVX2 and AVX-512, any tile and any
@@ -30,5 +31,7 @@ template <class T> std::size_t gemm_workspace_bytes(Cpu, const GemmShape& s);
 template <class T, class TC>
 void gemm(Reference, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
 template <class T, class TC> void gemm(Cpu, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
+/// Cuda: float gives the bits of Cpu (but for an activation with exp in it); bfloat16 runs on the tensor cores, summing 16 products at a time.
+template <class T, class TC> void gemm(Cuda, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
 
 }   // namespace fovea::kernels

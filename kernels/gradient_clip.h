@@ -3,25 +3,37 @@
 #pragma once
 
 #include "kernels/backend.h"
+#include "kernels/math.h"
 #include "kernels/runs.h"
 
 namespace fovea::kernels {
 
 template <class T> std::size_t sum_squares_workspace_bytes(Reference, const Run* runs, std::int64_t count);
 template <class T> std::size_t sum_squares_workspace_bytes(Cpu, const Run* runs, std::int64_t count);
+template <class T> std::size_t sum_squares_workspace_bytes(Cuda, const Run* runs, std::int64_t count);
 /// The sum of x^2 over `count` runs of x, in the order of the runs: the same bits for any number of threads. Reads 4 B for each
 /// float32 element. T is float or double.
 template <class T> double sum_squares(Reference, const T* x, const Run* runs, std::int64_t count, void* workspace);
 template <class T> double sum_squares(Cpu, const T* x, const Run* runs, std::int64_t count, void* workspace);
+/// Waits for the stream, as the host wants the number; the second leaves it on the device and does not wait.
+template <class T> double sum_squares(Cuda, const T* x, const Run* runs, std::int64_t count, void* workspace);
+template <class T> void sum_squares(Cuda, const T* x, const Run* runs, std::int64_t count, double* sum, void* workspace);
 
-/// g = max(-limit, min(limit, g)); a NaN stays one. 8 B move for each float32 element.
+/// A gradient moved into [-limit, limit]; a NaN stays one.
+struct Clip {
+  double limit;
+  template <class V> FOVEA_INLINE V value(V g) const { return min(V(limit), max(V(-limit), g)); }
+};
+/// For n gradients. 8 B move for each float32 element.
 template <class T> void clip_value(Reference, T* g, double limit, std::int64_t n);
 template <class T> void clip_value(Cpu, T* g, double limit, std::int64_t n);
+template <class T> void clip_value(Cuda, T* g, double limit, std::int64_t n);
 
 /// Adaptive clipping, row by row (one row for each output unit): Brock et al. 2021 (arXiv:2102.06171), Eq. (3):
 ///   g_r *= min(1, limit max(|w_r|, eps) / |g_r|)
 /// 8 B are read for each float32 element, and 4 B written in the rows that are too long.
 template <class T> void clip_rows(Reference, const T* w, T* g, RowShape s, double limit, double eps);
 template <class T> void clip_rows(Cpu, const T* w, T* g, RowShape s, double limit, double eps);
+template <class T> void clip_rows(Cuda, const T* w, T* g, RowShape s, double limit, double eps);
 
 }   // namespace fovea::kernels

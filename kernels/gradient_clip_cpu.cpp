@@ -27,14 +27,7 @@ double sum_squares(const float* x, const Run* runs, std::int64_t count, void* wo
   return pieces.total();
 }
 
-struct Clip {
-  F16 limit;
-  FOVEA_INLINE F16 value(F16 g) const {   // max() gives its second argument where there is a NaN: g
-    const F16 low = max(F16(0.f) - limit, g);
-    return F16(0.f) - max(F16(0.f) - limit, F16(0.f) - low);
-  }
-};
-void clip_value(float* g, double limit, std::int64_t n) { map(n, Clip{F16(float(limit))}, g, false, g); }
+void clip_value(float* g, double limit, std::int64_t n) { map(n, Clip{limit}, g, false, g); }
 
 void clip_rows(const float* w, float* g, RowShape s, double limit, double eps) {
   parallel_ranges(s.rows, max(1, kGrain / max(1, s.cols)), [&](std::int64_t first, std::int64_t count) {

@@ -1,6 +1,7 @@
 // gradient_clip_reference.cpp: as the formulas stand, in double.
 #include "kernels/activation.h"
 #include "kernels/gradient_clip.h"
+#include "kernels/map_reference.h"
 #include "kernels/math.h"
 
 namespace fovea::kernels {
@@ -21,9 +22,7 @@ template <class T> double sum_squares(Reference, const T* x, const Run* runs, st
   return sum;
 }
 
-template <class T> void clip_value(Reference, T* g, double limit, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) g[i] = g[i] > limit ? T(limit) : g[i] < -limit ? T(-limit) : g[i];
-}
+template <class T> void clip_value(Reference, T* g, double limit, std::int64_t n) { map(n, Clip{limit}, g, false, g); }
 
 template <class T> void clip_rows(Reference, const T* w, T* g, RowShape s, double limit, double eps) {
   for (std::int64_t r = 0; r < s.rows; ++r) {

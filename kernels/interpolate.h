@@ -78,11 +78,14 @@ struct InterpolationShape {
 
 std::size_t interpolate_workspace_bytes(Reference, const InterpolationShape& s);
 std::size_t interpolate_workspace_bytes(Cpu, const InterpolationShape& s);
+std::size_t interpolate_workspace_bytes(Cuda, const InterpolationShape& s);
 
 template <class T> void interpolate_forward(Reference, const T* x, T* y, const InterpolationShape& s, void* workspace);
 template <class T> void interpolate_forward(Cpu, const T* x, T* y, const InterpolationShape& s, void* workspace);
+template <class T> void interpolate_forward(Cuda, const T* x, T* y, const InterpolationShape& s, void* workspace);
 /// dx[i] = sum of weight * dy over the outputs that saw i, gathered in order.
 template <class T> void interpolate_backward(Reference, const T* dy, T* dx, const InterpolationShape& s, bool accumulate, void* workspace);
 template <class T> void interpolate_backward(Cpu, const T* dy, T* dx, const InterpolationShape& s, bool accumulate, void* workspace);
+template <class T> void interpolate_backward(Cuda, const T* dy, T* dx, const InterpolationShape& s, bool accumulate, void* workspace);
 
 }   // namespace fovea::kernels

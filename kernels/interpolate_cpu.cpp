@@ -30,6 +30,7 @@ namespace FOVEA_ISA {
 namespace {
 
 template <class T> void gather(const T* x, T* y, const Resampling& s, bool accumulate) {
+  const bool streamed = streams(y, s.n * s.rows * s.columns * s.c, s.c) && !accumulate;
   parallel_ranges(s.n * s.rows, max(1, kGrain / max(1, s.columns * s.c)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t line = first; line < first + count; ++line) {
       const std::int64_t r0 = s.by_row.first[line % s.rows], r1 = s.by_row.first[line % s.rows + 1];
@@ -47,10 +48,12 @@ template <class T> void gather(const T* x, T* y, const Resampling& s, bool accum
             for (int b = 0; b < Blocks; ++b) sum[b] = fma(part[b], F16(s.by_row.weight[r]), sum[b]);
           }
           T* target = y + (line * s.columns + q) * s.c + c;
-          for (int b = 0; b < Blocks; ++b) store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b]);
+          for (int b = 0; b < Blocks; ++b)
+            store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b], streamed);
         });
       }
     }
+    stream_fence(streamed);
   });
 }
 

@@ -45,10 +45,13 @@ template <class V> struct LambRule {
 
 template <class T> std::size_t lamb_workspace_bytes(Reference, const Run* runs, std::int64_t count);
 template <class T> std::size_t lamb_workspace_bytes(Cpu, const Run* runs, std::int64_t count);
+template <class T> std::size_t lamb_workspace_bytes(Cuda, const Run* runs, std::int64_t count);
 /// w, m and v are updated, g is read, in `count` runs of those arrays: each is a tensor with a ratio of its own. T is float or double.
 template <class T>
 void lamb_step(Reference, T* w, const T* g, T* m, T* v, const LambStep& o, const Run* runs, std::int64_t count, void* workspace);
 template <class T>
 void lamb_step(Cpu, T* w, const T* g, T* m, T* v, const LambStep& o, const Run* runs, std::int64_t count, void* workspace);
+template <class T>
+void lamb_step(Cuda, T* w, const T* g, T* m, T* v, const LambStep& o, const Run* runs, std::int64_t count, void* workspace);
 
 }   // namespace fovea::kernels

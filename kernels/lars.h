@@ -39,10 +39,12 @@ template <class V> struct LarsRule {
 
 template <class T> std::size_t lars_workspace_bytes(Reference, const Run* runs, std::int64_t count);
 template <class T> std::size_t lars_workspace_bytes(Cpu, const Run* runs, std::int64_t count);
+template <class T> std::size_t lars_workspace_bytes(Cuda, const Run* runs, std::int64_t count);
 /// w and v (null when momentum is 0) are updated, g is read, in `count` runs of those arrays: each is a tensor with a ratio of its
 /// own. T is float or double.
 template <class T>
 void lars_step(Reference, T* w, const T* g, T* v, const LarsStep& o, const Run* runs, std::int64_t count, void* workspace);
 template <class T> void lars_step(Cpu, T* w, const T* g, T* v, const LarsStep& o, const Run* runs, std::int64_t count, void* workspace);
+template <class T> void lars_step(Cuda, T* w, const T* g, T* v, const LarsStep& o, const Run* runs, std::int64_t count, void* workspace);
 
 }   // namespace fovea::kernels

@@ -18,6 +18,9 @@ void layer_norm_forward(Reference, const T* x, const acc_t<T>* gamma, const acc_
 template <class T>
 void layer_norm_forward(Cpu, const T* x, const acc_t<T>* gamma, const acc_t<T>* beta, double eps, T* y, acc_t<T>* mean, acc_t<T>* inv_std,
                         RowShape s);
+template <class T>
+void layer_norm_forward(Cuda, const T* x, const acc_t<T>* gamma, const acc_t<T>* beta, double eps, T* y, acc_t<T>* mean, acc_t<T>* inv_std,
+                        RowShape s);
 
 /// What the gradient needs. Null pointers: no such parameter, or nobody wants that gradient.
 template <class T> struct LayerNormGradient {
@@ -32,10 +35,12 @@ template <class T> struct LayerNormGradient {
 
 template <class T> std::size_t layer_norm_workspace_bytes(Reference, RowShape s);
 template <class T> std::size_t layer_norm_workspace_bytes(Cpu, RowShape s);
+template <class T> std::size_t layer_norm_workspace_bytes(Cuda, RowShape s);
 
 /// With x^ = (x - mean_r) inv_std_r and g = gamma dy:   dgamma = sum_r dy x^,   dbeta = sum_r dy,
 /// dx = inv_std_r (g - 1/cols sum_j g - x^ 1/cols sum_j g x^).
 template <class T> void layer_norm_backward(Reference, const LayerNormGradient<T>& a, RowShape s, void* workspace);
 template <class T> void layer_norm_backward(Cpu, const LayerNormGradient<T>& a, RowShape s, void* workspace);
+template <class T> void layer_norm_backward(Cuda, const LayerNormGradient<T>& a, RowShape s, void* workspace);
 
 }   // namespace fovea::kernels

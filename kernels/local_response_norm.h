@@ -1,6 +1,7 @@
 // local_response_norm.h: brightness normalisation across neighbouring channels. Krizhevsky, Sutskever & Hinton 2012, section 3.3.
 //
-// Forward moves 8 B an element of float, backward 12 B; one logarithm and one exponential an element each.
+// Forward moves 8 B an element of float, backward 12 B; one power an element each (for beta = 3/4 a root, else a
+// logarithm and an exponential).
 #pragma once
 
 #include "kernels/backend.h"
@@ -20,11 +21,13 @@ constexpr std::int64_t kMaxLocalResponse = 128;
 /// y[c] = x[c] d[c]^-beta.   x, y (rows, cols): pixels and channels; not aliased.
 template <class T> void local_response_norm_forward(Reference, const T* x, LocalResponse o, T* y, RowShape s);
 template <class T> void local_response_norm_forward(Cpu, const T* x, LocalResponse o, T* y, RowShape s);
+template <class T> void local_response_norm_forward(Cuda, const T* x, LocalResponse o, T* y, RowShape s);
 
 /// dx[c] = dy[c] d[c]^-beta - 2 alpha beta / size x[c] * sum over j in c - (size - 1)/2 .. c + size/2 of dy[j] x[j] d[j]^(-beta - 1):
 /// the sum goes over the windows that c is in. d is computed again from x. dx is neither x nor dy.
 template <class T>
 void local_response_norm_backward(Reference, const T* x, const T* dy, LocalResponse o, T* dx, RowShape s, bool accumulate);
 template <class T> void local_response_norm_backward(Cpu, const T* x, const T* dy, LocalResponse o, T* dx, RowShape s, bool accumulate);
+template <class T> void local_response_norm_backward(Cuda, const T* x, const T* dy, LocalResponse o, T* dx, RowShape s, bool accumulate);
 
 }   // namespace fovea::kernels

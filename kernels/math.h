@@ -18,9 +18,20 @@ FOVEA_INLINE double where_positive(double m, double yes, double no = 0.) { retur
 FOVEA_INLINE double exp(double x) { return __builtin_exp(x); }
 FOVEA_INLINE double log1p(double x) { return __builtin_log1p(x); }
 FOVEA_INLINE double tanh(double x) { return __builtin_tanh(x); }
-FOVEA_INLINE double erf(double x) { return __builtin_erf(x); }
+/// Phi(x) = Prob[N(0, 1) <= x], and the derivative of x Phi(x): Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi).
+FOVEA_INLINE double normal_cdf(double x) { return 0.5 * __builtin_erfc(-0.70710678118654752440 * x); }
+FOVEA_INLINE double gelu_slope(double x) {
+  x = min(40., max(-40., x));   // from there on it is 0 or 1, and inf * 0 would be NaN
+  return normal_cdf(x) + x * (0.39894228040143267794 * exp(-0.5 * x * x));
+}
 /// 1 / (1 + e^-x)
 FOVEA_INLINE double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 FOVEA_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
+/// a * b + c, rounded once
+FOVEA_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 }   // namespace fovea::kernels
+
+#if defined(__CUDACC__) || defined(FOVEA_CUDA_EMULATED)
+#include "kernels/cuda_math.h"   // the same for float, in kernels
+#endif

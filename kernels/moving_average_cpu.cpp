@@ -15,11 +15,7 @@ FOVEA_ISA_TABLES(MovingAverageTable, moving_average_table)
 namespace FOVEA_ISA {
 namespace {
 
-struct Toward {
-  F16 weight;
-  FOVEA_INLINE F16 value(F16 a, F16 w) const { return fma(weight, w - a, a); }
-};
-void average(float* a, const float* w, double weight, std::int64_t n) { map(n, Toward{F16(float(weight))}, a, false, a, w); }
+void average(float* a, const float* w, double weight, std::int64_t n) { map(n, Toward{weight}, a, false, a, w); }
 
 void exchange(float* a, float* b, std::int64_t n) {
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {

@@ -1,10 +1,12 @@
 // moving_average_reference.cpp
 #include "kernels/moving_average.h"
 
+#include "kernels/map_reference.h"
+
 namespace fovea::kernels {
 
 template <class T> void moving_average(Reference, T* a, const T* w, double weight, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) a[i] = T(a[i] + weight * (double(w[i]) - a[i]));
+  map(n, Toward{weight}, a, false, a, w);
 }
 
 template <class T> void exchange(Reference, T* a, T* b, std::int64_t n) {

@@ -65,11 +65,14 @@ struct Pool2dShape {
 /// the first of equals, and a NaN wins. Place is std::uint8_t where places() <= 256, else std::int64_t.
 template <class T, class Place> void max_pool2d_forward(Reference, const T* x, T* y, Place* which, const Pool2dShape& s);
 template <class T, class Place> void max_pool2d_forward(Cpu, const T* x, T* y, Place* which, const Pool2dShape& s);
+template <class T, class Place> void max_pool2d_forward(Cuda, const T* x, T* y, Place* which, const Pool2dShape& s);
 /// dx[i] = sum of dy over the windows whose maximum i is, gathered per input pixel in order of (p, q): no atomics, no order left to chance.
 template <class T, class Place>
 void max_pool2d_backward(Reference, const T* dy, const Place* which, T* dx, const Pool2dShape& s, bool accumulate);
 template <class T, class Place>
 void max_pool2d_backward(Cpu, const T* dy, const Place* which, T* dx, const Pool2dShape& s, bool accumulate);
+template <class T, class Place>
+void max_pool2d_backward(Cuda, const T* dy, const Place* which, T* dx, const Pool2dShape& s, bool accumulate);
 
 /// What the mean of a window divides by: its pixels, with the padding among them (zeros) or without; or a number of the user's.
 struct AverageDivisor {
@@ -84,9 +87,11 @@ struct AverageDivisor {
 /// y = sum over the window / divisor
 template <class T> void avg_pool2d_forward(Reference, const T* x, T* y, const Pool2dShape& s, AverageDivisor d);
 template <class T> void avg_pool2d_forward(Cpu, const T* x, T* y, const Pool2dShape& s, AverageDivisor d);
+template <class T> void avg_pool2d_forward(Cuda, const T* x, T* y, const Pool2dShape& s, AverageDivisor d);
 /// dx[i] = sum of dy / divisor over the windows that see i, in order of (p, q)
 template <class T> void avg_pool2d_backward(Reference, const T* dy, T* dx, const Pool2dShape& s, AverageDivisor d, bool accumulate);
 template <class T> void avg_pool2d_backward(Cpu, const T* dy, T* dx, const Pool2dShape& s, AverageDivisor d, bool accumulate);
+template <class T> void avg_pool2d_backward(Cuda, const T* dy, T* dx, const Pool2dShape& s, AverageDivisor d, bool accumulate);
 
 /// x (images, pixels, c) -> y (images, c): the mean over pixels. Lin et al. 2013, "Network in Network", section 3.2.
 struct GlobalPoolShape {
@@ -94,8 +99,10 @@ struct GlobalPoolShape {
 };
 template <class T> void global_avg_pool_forward(Reference, const T* x, T* y, GlobalPoolShape s);
 template <class T> void global_avg_pool_forward(Cpu, const T* x, T* y, GlobalPoolShape s);
+template <class T> void global_avg_pool_forward(Cuda, const T* x, T* y, GlobalPoolShape s);
 /// dx = dy / pixels, spread.
 template <class T> void global_avg_pool_backward(Reference, const T* dy, T* dx, GlobalPoolShape s, bool accumulate);
 template <class T> void global_avg_pool_backward(Cpu, const T* dy, T* dx, GlobalPoolShape s, bool accumulate);
+template <class T> void global_avg_pool_backward(Cuda, const T* dy, T* dx, GlobalPoolShape s, bool accumulate);
 
 }   // namespace fovea::kernels

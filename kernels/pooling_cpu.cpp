@@ -40,10 +40,11 @@ struct Shares {
 /// Sums of lines are summed: shorter chains, smaller errors.
 template <class T> void windows_forward(const T* x, T* y, const Pool2dShape& s, AverageDivisor d) {
   const Shares shares(s, d);
-  for_windows(s, [&](std::int64_t n, std::int64_t p, std::int64_t q, std::int64_t out) FOVEA_LANES_INLINE {
+  const bool streamed = streams(y, max(s.inputs(), s.outputs()), s.c);
+  for_windows(s, streamed, [&](std::int64_t n, std::int64_t p, std::int64_t q, std::int64_t out) FOVEA_LANES_INLINE {
     const std::int64_t h0 = s.rows.begin(p), h1 = s.rows.end(p), w0 = s.columns.begin(q), w1 = s.columns.end(q);
     const F16 share(shares.of(p, q));
-    for_channels(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+    for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 total[Blocks];
       for (std::int64_t h = h0; h < h1; ++h) {
         F16 part[Blocks];
@@ -52,15 +53,16 @@ template <class T> void windows_forward(const T* x, T* y, const Pool2dShape& s, 
           for (int b = 0; b < Blocks; ++b) part[b] = part[b] + load(pixel + 16 * b, lanes);
         for (int b = 0; b < Blocks; ++b) total[b] = total[b] + part[b];
       }
-      for (int b = 0; b < Blocks; ++b) store(y + out + c + 16 * b, lanes, total[b] * share);
+      for (int b = 0; b < Blocks; ++b) store(y + out + c + 16 * b, lanes, total[b] * share, streamed);
     });
   });
 }
 
 template <class T> void windows_backward(const T* dy, T* dx, const Pool2dShape& s, AverageDivisor d, bool accumulate) {
   const Shares shares(s, d);
-  for_pixels(s, [&](std::int64_t n, const Seen& rows, const Seen& columns, std::int64_t in) FOVEA_LANES_INLINE {
-    for_channels(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+  const bool streamed = streams(dx, s.inputs(), s.c) && !accumulate;
+  for_pixels(s, streamed, [&](std::int64_t n, const Seen& rows, const Seen& columns, std::int64_t in) FOVEA_LANES_INLINE {
+    for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 sum[Blocks];
       for (std::int64_t p = rows.first; p <= rows.last; ++p) {
         const T* grad = dy + ((n * s.rows.out + p) * s.columns.out + columns.first) * s.c + c;
@@ -70,45 +72,52 @@ template <class T> void windows_backward(const T* dy, T* dx, const Pool2dShape& 
         }
       }
       T* target = dx + in + c;
-      for (int b = 0; b < Blocks; ++b) store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b]);
+      for (int b = 0; b < Blocks; ++b) store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b], streamed);
     });
   });
 }
 
-/// Sums of 64 pixels are summed: shorter chains, smaller errors. All channels of 64 pixels before the next ones: as they lie in memory.
+/// Sums of 64 pixels are summed: shorter chains, smaller errors. Four pixels at a time, all their channels before the next four: as they
+/// lie in memory, with few loads and stores of the sums.
 template <class T> void global_forward(const T* x, T* y, GlobalPoolShape s) {
   constexpr std::int64_t kBlock = 1024;   // channels whose totals lie on the stack
   const F16 pixels(static_cast<float>(s.pixels));
   parallel_ranges(s.images, max(1, kGrain / max(1, s.pixels * s.c)), [&](std::int64_t first, std::int64_t count) {
-    alignas(64) float total[kBlock];
+    alignas(64) float total[kBlock], part[kBlock];
     for (std::int64_t n = first; n < first + count; ++n)
       for (std::int64_t c0 = 0; c0 < s.c; c0 += kBlock) {
         const std::int64_t channels = min(kBlock, s.c - c0);
-        for (std::int64_t begin = 0; begin < s.pixels; begin += 64)
-          for_lane_blocks(channels, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
-            F16 part[Blocks];
-            for (std::int64_t i = begin; i < min(begin + 64, s.pixels); ++i)
-              for (int b = 0; b < Blocks; ++b) part[b] = part[b] + load(x + (n * s.pixels + i) * s.c + c0 + c + 16 * b, lanes);
-            for (int b = 0; b < Blocks; ++b) {
-              float* sum = total + c + 16 * b;
-              store(sum, lanes, begin == 0 ? part[b] : load(sum, lanes) + part[b]);
-            }
-          });
+        for_lanes(channels, [&](std::int64_t c, std::int64_t) FOVEA_LANES_INLINE { F16().store(total + c); });
+        for (std::int64_t begin = 0; begin < s.pixels; begin += 64) {
+          const std::int64_t end = min(begin + 64, s.pixels);
+          for (std::int64_t i = begin; i < end; i += 4)
+            for_lane_blocks(channels, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+              F16 sum[Blocks];
+              for (int b = 0; b < Blocks && i > begin; ++b) sum[b] = F16::load(part + c + 16 * b);
+              for (std::int64_t k = i; k < min(i + 4, end); ++k)
+                for (int b = 0; b < Blocks; ++b) sum[b] = sum[b] + load(x + (n * s.pixels + k) * s.c + c0 + c + 16 * b, lanes);
+              for (int b = 0; b < Blocks; ++b) sum[b].store(part + c + 16 * b);
+            });
+          for_lanes(channels, [&](std::int64_t c, std::int64_t)
+                                  FOVEA_LANES_INLINE { (F16::load(total + c) + F16::load(part + c)).store(total + c); });
+        }
         for_lanes(channels, [&](std::int64_t c, std::int64_t lanes)
-                                FOVEA_LANES_INLINE { store(y + n * s.c + c0 + c, lanes, load(total + c, lanes) / pixels); });
+                                FOVEA_LANES_INLINE { store(y + n * s.c + c0 + c, lanes, F16::load(total + c) / pixels); });
       }
   });
 }
 
 template <class T> void global_backward(const T* dy, T* dx, GlobalPoolShape s, bool accumulate) {
   const F16 pixels(static_cast<float>(s.pixels));
+  const bool streamed = streams(dx, s.images * s.pixels * s.c, s.c) && !accumulate;
   parallel_ranges(s.images * s.pixels, max(1, kGrain / max(1, s.c)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t row = first; row < first + count; ++row)
       for_lanes(s.c, [&](std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
         const F16 share = load(dy + row / s.pixels * s.c + c, lanes) / pixels;
         T* target = dx + row * s.c + c;
-        store(target, lanes, accumulate ? load(target, lanes) + share : share);
+        store(target, lanes, accumulate ? load(target, lanes) + share : share, streamed);
       });
+    stream_fence(streamed);
   });
 }
 

@@ -111,10 +111,11 @@ FOVEA_INLINE F16 add_where_equal(F16 sum, const Places& place, std::int64_t here
 
 template <class T, class Place> void forward(const T* x, T* y, Place* which, const Pool2dShape& s) {
   const std::int64_t longest = s.columns.longest();
-  for_windows(s, [&](std::int64_t n, std::int64_t p, std::int64_t q, std::int64_t out) FOVEA_LANES_INLINE {
+  const bool streamed = streams(y, max(s.inputs(), s.outputs()), s.c);
+  for_windows(s, streamed, [&](std::int64_t n, std::int64_t p, std::int64_t q, std::int64_t out) FOVEA_LANES_INLINE {
     const std::int64_t h0 = s.rows.begin(p), h1 = s.rows.end(p), w0 = s.columns.begin(q), w1 = s.columns.end(q);
     const std::int64_t places = -s.rows.origin(p) * longest - s.columns.origin(q);   // of pixel (0, 0)
-    for_channels(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+    for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 best[Blocks];
       Places place[Blocks];
       const T* image = x + n * s.rows.in * s.columns.in * s.c + c;
@@ -125,10 +126,12 @@ template <class T, class Place> void forward(const T* x, T* y, Place* which, con
       for (std::int64_t h = h0; h < h1; ++h) {
         const T* pixel = image + (h * s.columns.in + w0) * s.c;
         for (std::int64_t w = w0; w < w1; ++w, pixel += s.c)
-          for (int b = 0; b < Blocks; ++b) take_larger(load(pixel + 16 * b, lanes), places + h * longest + w, best[b], place[b]);
+          for (int b = 0; b < Blocks; ++b) {
+            take_larger(load(pixel + 16 * b, lanes), places + h * longest + w, best[b], place[b]);
+          }
       }
       for (int b = 0; b < Blocks; ++b) {
-        store(y + out + c + 16 * b, lanes, best[b]);
+        store(y + out + c + 16 * b, lanes, best[b], streamed);
         store_places(which + out + c + 16 * b, lanes, place[b]);
       }
     });
@@ -137,9 +140,10 @@ template <class T, class Place> void forward(const T* x, T* y, Place* which, con
 
 template <class T, class Place> void backward(const T* dy, const Place* which, T* dx, const Pool2dShape& s, bool accumulate) {
   const std::int64_t longest = s.columns.longest();
-  for_pixels(s, [&](std::int64_t n, const Seen& rows, const Seen& columns, std::int64_t in) FOVEA_LANES_INLINE {
+  const bool streamed = streams(dx, s.inputs(), s.c) && !accumulate;
+  for_pixels(s, streamed, [&](std::int64_t n, const Seen& rows, const Seen& columns, std::int64_t in) FOVEA_LANES_INLINE {
     const std::int64_t here = rows.pixel * longest + columns.pixel;
-    for_channels(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+    for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 sum[Blocks];
       for (std::int64_t p = rows.first; p <= rows.last; ++p) {
         const std::int64_t place = here - s.rows.origin(p) * longest;
@@ -150,7 +154,7 @@ template <class T, class Place> void backward(const T* dy, const Place* which, T
                                      load(dy + out + 16 * b, lanes));
       }
       T* target = dx + in + c;
-      for (int b = 0; b < Blocks; ++b) store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b]);
+      for (int b = 0; b < Blocks; ++b) store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b], streamed);
     });
   });
 }

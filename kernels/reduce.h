@@ -15,19 +15,23 @@ struct AxisShape {
 
 template <class T> std::size_t reduce_workspace_bytes(Reference, AxisShape s);
 template <class T> std::size_t reduce_workspace_bytes(Cpu, AxisShape s);
+template <class T> std::size_t reduce_workspace_bytes(Cuda, AxisShape s);
 
 /// y = factor * sum_a x. 0 along an empty axis. Cpu: 16 lanes and tiles of fixed size in float, joined in order in double; x is read once.
 template <class T> void sum_axis(Reference, const T* x, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
 template <class T> void sum_axis(Cpu, const T* x, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
+template <class T> void sum_axis(Cuda, const T* x, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
 /// y = factor * sum_a x z, both shaped like x: the gradient of a factor that was repeated along the axis.
 template <class T>
 void dot_axis(Reference, const T* x, const T* z, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
 template <class T> void dot_axis(Cpu, const T* x, const T* z, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
+template <class T> void dot_axis(Cuda, const T* x, const T* z, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace);
 
 /// y = factor * sum_a (x - mean)^2, mean (outer, inner): the second pass of a variance, which cancels nothing as E[x^2] - E[x]^2 would.
 template <class T>
 void deviation_axis(Reference, const T* x, const acc_t<T>* mean, acc_t<T> factor, acc_t<T>* y, AxisShape s, void* workspace);
 template <class T> void deviation_axis(Cpu, const T* x, const acc_t<T>* mean, acc_t<T> factor, acc_t<T>* y, AxisShape s, void* workspace);
+template <class T> void deviation_axis(Cuda, const T* x, const acc_t<T>* mean, acc_t<T> factor, acc_t<T>* y, AxisShape s, void* workspace);
 /// dx = 2 factor (x - mean) dy, for the true mean: its own share of the gradient is sum_a (x - mean) = 0.
 template <class T>
 void deviation_axis_backward(Reference, const T* x, const acc_t<T>* mean, const acc_t<T>* dy, acc_t<T> factor, T* dx, AxisShape s,
@@ -35,16 +39,22 @@ void deviation_axis_backward(Reference, const T* x, const acc_t<T>* mean, const 
 template <class T>
 void deviation_axis_backward(Cpu, const T* x, const acc_t<T>* mean, const acc_t<T>* dy, acc_t<T> factor, T* dx, AxisShape s,
                              bool accumulate);
+template <class T>
+void deviation_axis_backward(Cuda, const T* x, const acc_t<T>* mean, const acc_t<T>* dy, acc_t<T> factor, T* dx, AxisShape s,
+                             bool accumulate);
 
 /// y = max_a x; a NaN wins. The axis is not empty.
 template <class T> void max_axis(Reference, const T* x, T* y, AxisShape s);
 template <class T> void max_axis(Cpu, const T* x, T* y, AxisShape s);
+template <class T> void max_axis(Cuda, const T* x, T* y, AxisShape s);
 /// The elements equal to their maximum share dy evenly. dx may not be dy. NaN where the maximum is NaN.
 template <class T> std::size_t max_axis_workspace_bytes(Reference, AxisShape s);
 template <class T> std::size_t max_axis_workspace_bytes(Cpu, AxisShape s);
+template <class T> std::size_t max_axis_workspace_bytes(Cuda, AxisShape s);
 template <class T>
 void max_axis_backward(Reference, const T* x, const T* y, const T* dy, T* dx, AxisShape s, bool accumulate, void* workspace);
 template <class T> void max_axis_backward(Cpu, const T* x, const T* y, const T* dy, T* dx, AxisShape s, bool accumulate, void* workspace);
+template <class T> void max_axis_backward(Cuda, const T* x, const T* y, const T* dy, T* dx, AxisShape s, bool accumulate, void* workspace);
 
 // The two ends, for matrices.
 

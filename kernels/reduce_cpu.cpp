@@ -106,15 +106,6 @@ template <class Term, class Write> FOVEA_INLINE void sum_rows_of(const Term& ter
   }
 }
 
-/// f<Blocks>(c, lanes) as for_lane_blocks, but eight blocks at a time as long as there are: 512 bytes of a row of float in one go.
-template <class F> FOVEA_INLINE void for_wide_blocks(std::int64_t n, const F& f) {
-  std::int64_t c = 0;
-  for (; c + 128 <= n; c += 128) f.template operator()<8>(c, 16);
-  for (; c + 32 <= n; c += 32) f.template operator()<2>(c, 16);
-  for (; c + 16 <= n; c += 16) f.template operator()<1>(c, 16);
-  if (c < n) f.template operator()<1>(c, n - c);
-}
-
 /// write(k, sum) for each output: a task sums tiles (see column_tiles.h) in registers.
 template <class Term, class Write> FOVEA_INLINE void sum_columns_of(const Term& term, AxisShape s, float* partials, const Write& write) {
   const ColumnTiles cut(s.axis, s.inner);

@@ -48,5 +48,6 @@ template <class V> struct RmspropRule {
 /// w, v, m (null unless centered) and b (null when momentum is 0), n each, are updated; g (n) is read. T is float or double.
 template <class T> void rmsprop_step(Reference, T* w, const T* g, T* v, T* m, T* b, const RmspropStep& o, std::int64_t n);
 template <class T> void rmsprop_step(Cpu, T* w, const T* g, T* v, T* m, T* b, const RmspropStep& o, std::int64_t n);
+template <class T> void rmsprop_step(Cuda, T* w, const T* g, T* v, T* m, T* b, const RmspropStep& o, std::int64_t n);
 
 }   // namespace fovea::kernels

@@ -15,6 +15,7 @@ struct ImageShape {
 /// y[n,p,c] = x[n,p,c] s[n,c]. y may be x.
 template <class T> void scale_channels_forward(Reference, const T* x, const T* s, T* y, ImageShape shape);
 template <class T> void scale_channels_forward(Cpu, const T* x, const T* s, T* y, ImageShape shape);
+template <class T> void scale_channels_forward(Cuda, const T* x, const T* s, T* y, ImageShape shape);
 
 template <class T> struct ScaleChannelsGradient {
   const T *x, *s, *dy;
@@ -25,7 +26,9 @@ template <class T> struct ScaleChannelsGradient {
 };
 template <class T> std::size_t scale_channels_workspace_bytes(Reference, ImageShape shape);
 template <class T> std::size_t scale_channels_workspace_bytes(Cpu, ImageShape shape);
+template <class T> std::size_t scale_channels_workspace_bytes(Cuda, ImageShape shape);
 template <class T> void scale_channels_backward(Reference, const ScaleChannelsGradient<T>& a, ImageShape shape, void* workspace);
 template <class T> void scale_channels_backward(Cpu, const ScaleChannelsGradient<T>& a, ImageShape shape, void* workspace);
+template <class T> void scale_channels_backward(Cuda, const ScaleChannelsGradient<T>& a, ImageShape shape, void* workspace);
 
 }   // namespace fovea::kernels

@@ -15,18 +15,15 @@ namespace FOVEA_ISA {
 namespace {
 
 void step(float* w, const float* g, float* v, const SgdStep& o, std::int64_t n) {
-  const F16 minus_lr(float(-o.lr)), momentum(float(o.momentum)), undamped(float(1 - o.dampening)), weight_decay(float(o.weight_decay));
+  const SgdRule<F16> rule(o);
   parallel_ranges(n, kGrain / 2, [&](std::int64_t first, std::int64_t count) {
     for_lanes(count, [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE {
       i += first;
-      const F16 weight = load(w + i, lanes), gradient = fma(weight_decay, weight, load(g + i, lanes));
-      F16 direction = gradient;
-      if (o.momentum != 0) {
-        const F16 velocity = o.first ? gradient : fma(momentum, load(v + i, lanes), undamped * gradient);
-        store(v + i, lanes, velocity);
-        direction = o.nesterov ? fma(momentum, velocity, gradient) : velocity;
-      }
-      store(w + i, lanes, fma(minus_lr, direction, weight));
+      F16 weight = load(w + i, lanes), velocity;
+      if (rule.keeps_velocity) velocity = load(v + i, lanes);
+      rule(weight, load(g + i, lanes), velocity);
+      if (rule.keeps_velocity) store(v + i, lanes, velocity);
+      store(w + i, lanes, weight);
     });
   });
 }

@@ -30,12 +30,12 @@ template <class T> void forward(const T* x, T* y, RowShape s) {
     T* out = y + r * s.cols;
     const F16 largest(row_max(row, s.cols));
     const F16 inverse_z(1.f / row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-                          const F16 e = exp(load(row + j, lanes, kMinusInf) - largest);
+                          const F16 e = exp_below_88(load(row + j, lanes, kMinusInf) - largest);
                           if constexpr (kKeep) store(out + j, lanes, e);
                           return e;
                         }));
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      const F16 e = kKeep ? load(out + j, lanes) : exp(load(row + j, lanes) - largest);
+      const F16 e = kKeep ? load(out + j, lanes) : exp_below_88(load(row + j, lanes) - largest);
       store(out + j, lanes, e * inverse_z);
     });
   });
@@ -62,8 +62,8 @@ template <class T> void log_forward(const T* x, T* y, RowShape s) {
     const T* row = x + r * s.cols;
     T* out = y + r * s.cols;
     const F16 largest(row_max(row, s.cols));
-    const float z = row_sum(
-        s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return exp(load(row + j, lanes, kMinusInf) - largest); });
+    const float z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes)
+                                        FOVEA_LANES_INLINE { return exp_below_88(load(row + j, lanes, kMinusInf) - largest); });
     const F16 log_z(log(broadcast(z))[0]);
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes)
                           FOVEA_LANES_INLINE { store(out + j, lanes, load(row + j, lanes) - largest - log_z, streamed); });
@@ -77,9 +77,13 @@ template <class T> void log_backward(const T* y, const T* dy, T* dx, RowShape s,
     const T *log_p = y + r * s.cols, *g = dy + r * s.cols;
     T* out = dx + r * s.cols;
     const F16 total(row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { return load(g + j, lanes); }));
-    for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      const F16 gradient = load(g + j, lanes) - exp(load(log_p + j, lanes)) * total;
-      store(out + j, lanes, accumulate ? load(out + j, lanes) + gradient : gradient, streamed);
+    for_lane_blocks(s.cols, [&]<int Blocks>(std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+      F16 gradient[Blocks];
+      for (int b = 0; b < Blocks; ++b) gradient[b] = load(g + j + 16 * b, lanes) - exp_below_88(load(log_p + j + 16 * b, lanes)) * total;
+      for (int b = 0; b < Blocks; ++b) {
+        T* to = out + j + 16 * b;
+        store(to, lanes, accumulate ? load(to, lanes) + gradient[b] : gradient[b], streamed);
+      }
     });
   };
   parallel_rows(s, kGrain, row_backward, streamed);

@@ -21,8 +21,10 @@ struct Softplus {
 /// y may be x.
 template <class T> void softplus_forward(Reference, const T* x, T* y, std::int64_t n);
 template <class T> void softplus_forward(Cpu, const T* x, T* y, std::int64_t n);
+template <class T> void softplus_forward(Cuda, const T* x, T* y, std::int64_t n);
 /// Needs the input x. dx may be dy.
 template <class T> void softplus_backward(Reference, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 template <class T> void softplus_backward(Cpu, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
+template <class T> void softplus_backward(Cuda, const T* x, const T* dy, T* dx, std::int64_t n, bool accumulate);
 
 }   // namespace fovea::kernels

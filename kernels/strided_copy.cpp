@@ -21,14 +21,26 @@ namespace fovea::kernels {
 
 namespace {
 
-constexpr std::int64_t kSide = 128;   // of a block that is transposed, at least, where the plane has it
+constexpr std::int64_t kSide = 128;              // of a block that is transposed, at least, where the plane has it
+constexpr std::int64_t kTall = 4 * kNestGrain;   // elements of such a block: the first tiles of its columns are not asked for in advance
 
 constexpr std::int64_t kStreamed = 16 << 20;   // bytes of y: half of a third-level cache
 
 using Nest = LoopNest<2>;   // steps of x, of y
 
-template <class E> void copy_run(const E* x, E* y, std::int64_t n) {
+/// n elements; with `stream` past the caches, where that covers whole cache lines of y.
+template <class E> void copy_run(const E* x, E* y, std::int64_t n, bool stream) {
   const std::size_t bytes = std::size_t(n) * sizeof(E);
+  if (stream && bytes % 64 == 0 && reinterpret_cast<std::uintptr_t>(y) % 64 == 0) {
+    const auto* from = reinterpret_cast<const __m128i*>(x);
+    auto* to = reinterpret_cast<__m128i*>(y);
+    for (std::size_t i = 0; i < bytes / 16; i += 4) {
+      const __m128i a = _mm_loadu_si128(from + i), b = _mm_loadu_si128(from + i + 1), c = _mm_loadu_si128(from + i + 2),
+                    d = _mm_loadu_si128(from + i + 3);
+      _mm_stream_si128(to + i, a), _mm_stream_si128(to + i + 1, b), _mm_stream_si128(to + i + 2, c), _mm_stream_si128(to + i + 3, d);
+    }
+    return;
+  }
   if (bytes < 16 || bytes > 128) {
     std::memcpy(y, x, bytes);
     return;
@@ -38,6 +50,19 @@ template <class E> void copy_run(const E* x, E* y, std::int64_t n) {
   char* to = reinterpret_cast<char*>(y);
   for (std::size_t b = 0; b + 16 < bytes; b += 16) std::memcpy(to + b, from + b, 16);
   std::memcpy(to + bytes - 16, from + bytes - 16, 16);
+}
+
+/// Runs of n elements that begin x_step and y_step apart. Those that come next are asked for in advance: the hardware does not foresee short
+/// pieces of memory.
+template <class E>
+void copy_runs(const E* x, std::int64_t x_step, E* y, std::int64_t y_step, std::int64_t n, std::int64_t runs, bool stream) {
+  constexpr std::int64_t kAhead = 16, kLine = 64 / sizeof(E);
+  for (std::int64_t k = 0; k < runs; ++k) {
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(n, 32 * kLine) && k + kAhead < runs; i += kLine)
+      _mm_prefetch(reinterpret_cast<const char*>(x + (k + kAhead) * x_step + i), _MM_HINT_T0);
+    copy_run(x + k * x_step, y + k * y_step, n, stream);
+  }
+  if (stream) _mm_sfence();
 }
 
 /// Registers of 16 bytes, and the two halves of a and b interleaved: (a0, b0, a1, b1, ...).
@@ -77,27 +102,34 @@ template <class E> constexpr std::int64_t kTile = 64 / sizeof(E);   // one cache
 
 /// y[j * y_step + i] = x[i * x_step + j] for i, j < kTile. x goes through a buffer, line by line: where rows are a power of two apart,
 /// their lines evict each other and must not be visited twice. For the same reason a line of y is written whole.
-/// With Stream the lines of y, aligned to 16 bytes, go past the caches.
+/// With Stream the lines of y, whole ones, go past the caches.
 template <bool Stream, class E> void transpose_tile(const E* x, std::int64_t x_step, E* y, std::int64_t y_step) {
   using V = typename Register<E>::Type;
   constexpr int kLanes = 16 / sizeof(E), kRounds = kLanes == 8 ? 3 : kLanes == 4 ? 2 : 1;
   alignas(64) E buffer[kTile<E>][kTile<E>];
   for (std::int64_t i = 0; i < kTile<E>; ++i) std::memcpy(buffer[i], x + i * x_step, 64);
-  for (std::int64_t j = 0; j < kTile<E>; j += kLanes)
+  for (std::int64_t j = 0; j < kTile<E>; j += kLanes) {
+    V lines[kLanes][64 / 16];   // of y
+#pragma GCC unroll 4
     for (std::int64_t i = 0; i < kTile<E>; i += kLanes) {
       V rows[kLanes];
 #pragma GCC unroll 8
       for (int k = 0; k < kLanes; ++k) std::memcpy(&rows[k], &buffer[i + k][j], 16);
       interleave<E, kRounds>(rows);
 #pragma GCC unroll 8
-      for (int k = 0; k < kLanes; ++k) {
-        E* to = y + (j + k) * y_step + i;
-        if constexpr (Stream)
-          _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)rows[k]);
-        else
-          std::memcpy(to, &rows[k], 16);
-      }
+      for (int k = 0; k < kLanes; ++k) lines[k][i / kLanes] = rows[k];
     }
+#pragma GCC unroll 8
+    for (int k = 0; k < kLanes; ++k)   // a line whole: half a line would go to memory by itself
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        E* to = y + (j + k) * y_step + i * kLanes;
+        if constexpr (Stream)
+          _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)lines[k][i]);
+        else
+          std::memcpy(to, &lines[k][i], 16);
+      }
+  }
 }
 
 /// y[j * y_step + i] = x[i * x_step + j] for i < rows, j < cols.
@@ -107,9 +139,11 @@ void transpose_block(const E* x, std::int64_t x_step, E* y, std::int64_t y_step,
   if constexpr (sizeof(E) > 1) {
     full_rows = rows / kTile<E> * kTile<E>;
     full_cols = cols / kTile<E> * kTile<E>;
-    const bool aligned = reinterpret_cast<std::uintptr_t>(y) % 16 == 0 && y_step * std::int64_t(sizeof(E)) % 16 == 0;
+    const bool aligned = reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && y_step * std::int64_t(sizeof(E)) % 64 == 0;
     for (std::int64_t i = 0; i < full_rows; i += kTile<E>)
       for (std::int64_t j = 0; j < full_cols; j += kTile<E>) {
+        for (std::int64_t k = i + kTile<E>; k < std::min(i + 2 * kTile<E>, rows); ++k)   // the hardware does not foresee lines so far apart
+          _mm_prefetch(reinterpret_cast<const char*>(x + k * x_step + j), _MM_HINT_T0);
         const E* from = x + i * x_step + j;
         E* to = y + j * y_step + i;
         stream&& aligned ? transpose_tile<true>(from, x_step, to, y_step) : transpose_tile<false>(from, x_step, to, y_step);
@@ -140,8 +174,8 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
                cols = std::min(j.extent, std::max<std::int64_t>(1, kNestGrain / rows));   // of a block
   if (transposed) {
     cols = std::min(j.extent, kSide);
-    rows = std::min(i.extent, kNestGrain / cols / 32 * 32);   // whole tiles
-    if (rows < kSide) cols = std::min(j.extent, kNestGrain / rows / 32 * 32);
+    rows = std::min(i.extent, kTall / cols / 32 * 32);   // whole tiles
+    if (rows < kSide) cols = std::min(j.extent, kTall / rows / 32 * 32);
   }
   const std::int64_t xj = j.step[0], yj = j.step[1];
   // What is far larger than the caches is not there when somebody reads it, so it need not be fetched in order to be written.
@@ -154,7 +188,7 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
     if (transposed)
       transpose_block(from, xi, to, yj, ni, nj, stream);
     else if (xi == 1 && yi == 1)
-      for (std::int64_t k = 0; k < nj; ++k) copy_run(from + k * xj, to + k * yj, ni);
+      copy_runs(from, xj, to, yj, ni, nj, stream);
     else if (xi == 0 && yi == 1)
       for (std::int64_t k = 0; k < nj; ++k) std::fill_n(to + k * yj, ni, from[k * xj]);
     else

@@ -30,6 +30,8 @@ struct WindowAttentionShape {
   FOVEA_INLINE std::int64_t windows() const { return down() * across(); }              // of an image
   FOVEA_INLINE std::int64_t tokens() const { return window_h * window_w; }             // of a window
   FOVEA_INLINE std::int64_t table_rows() const { return (2 * window_h - 1) * (2 * window_w - 1); }
+  /// Of both products, padded tokens included.
+  FOVEA_INLINE std::int64_t multiply_adds() const { return 2 * images * windows() * heads * tokens() * tokens() * dim; }
   /// Where one window covers an axis of the padded image, there is nothing to shift.
   FOVEA_INLINE std::int64_t roll_h() const { return down() > 1 ? shift_h : 0; }
   FOVEA_INLINE std::int64_t roll_w() const { return across() > 1 ? shift_w : 0; }

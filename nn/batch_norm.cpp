@@ -35,7 +35,7 @@ BatchNormConfig BatchNorm2d::config() const {
 std::int64_t BatchNorm2d::num_batches_tracked() const { return *static_cast<const Tensor&>(num_batches_tracked_).data<std::int64_t>(); }
 
 void BatchNorm2d::count_batch() {
-  if (!replaying()) ++*num_batches_tracked_.data<std::int64_t>();
+  if (!replaying() && num_batches_tracked_.device() != Device::meta) ++*num_batches_tracked_.data<std::int64_t>();
 }
 
 void BatchNorm2d::check_input(const Shape& x) const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/parallel.h"
+#include "kernels/random_fill.h"
 
 namespace fovea::nn {
 
@@ -13,21 +14,26 @@ namespace {
 
 thread_local bool no_init = false;
 
-/// f(begin, end) over chunks of [0, n), on all threads.
-template <class F> void for_chunks(std::int64_t n, const F& f) {
-  constexpr std::int64_t kChunk = 1 << 14;   // even, so that no pair of normals is cut
-  kernels::parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t i) { f(i * kChunk, std::min(n, (i + 1) * kChunk)); });
+/// Whether numbers are wanted at all.
+bool drawing() { return !no_init && default_device() != Device::meta; }
+
+/// fill(w, n) writes the weights, unless nobody wants them.
+template <class F> Tensor drawn(const Shape& shape, const F& fill) {
+  if (!drawing()) return Tensor::zeros(shape);
+  Tensor t = Tensor::empty(shape);
+  fill(t.data<float>(), t.elements());
+  return t;
 }
 
 /// w[i] = f(i), computed in double and rounded once.
 template <class F> Tensor filled(const Shape& shape, const F& f) {
-  if (no_init) return Tensor::zeros(shape);
-  Tensor t = Tensor::empty(shape);
-  float* w = t.data<float>();
-  for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) w[i] = static_cast<float>(f(static_cast<std::uint64_t>(i)));
+  return drawn(shape, [&](float* w, std::int64_t n) {
+    constexpr std::int64_t kChunk = 1 << 14;
+    kernels::parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t chunk) {
+      for (std::int64_t i = chunk * kChunk; i < std::min(n, (chunk + 1) * kChunk); ++i)
+        w[i] = static_cast<float>(f(static_cast<std::uint64_t>(i)));
+    });
   });
-  return t;
 }
 
 double fan_sum(const Shape& weight) { return static_cast<double>(fan_of(weight, Fan::in) + fan_of(weight, Fan::out)); }
@@ -95,6 +101,7 @@ Tensor xavier_uniform(const Shape& weight, double gain, RandomKey key) {
 /// 4 min(rows, cols) rows cols flops.
 Tensor orthogonal(const Shape& weight, double gain, RandomKey key) {
   require(weight.rank() >= 2 && weight.elements() > 0, "orthogonal: expected a weight (out, ...) with elements, got ", weight);
+  if (!drawing()) return Tensor::zeros(weight);
   const std::int64_t rows = weight[0], cols = weight.elements() / rows, count = std::min(rows, cols), length = std::max(rows, cols);
   std::vector<double> q(static_cast<std::size_t>(count * length));   // vector v lies at q[v * length]
   for (std::size_t i = 0; i < q.size(); ++i) q[i] = key.normal(i);
@@ -133,21 +140,11 @@ Tensor truncated_normal(const Shape& shape, double mean, double std, double a, d
 }
 
 Tensor normal(const Shape& shape, double std, RandomKey key) {
-  if (no_init) return Tensor::zeros(shape);
-  Tensor t = Tensor::empty(shape);
-  float* w = t.data<float>();
-  for_chunks(t.elements(), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; i += 2) {
-      const auto z = key.normal_pair(static_cast<std::uint64_t>(i) / 2);
-      w[i] = static_cast<float>(std * z[0]);
-      if (i + 1 < end) w[i + 1] = static_cast<float>(std * z[1]);
-    }
-  });
-  return t;
+  return drawn(shape, [&](float* w, std::int64_t n) { kernels::fill_normal(kernels::Cpu{}, w, n, std, {key.seed, key.stream}); });
 }
 
 Tensor uniform(const Shape& shape, double bound, RandomKey key) {
-  return filled(shape, [&](std::uint64_t i) { return bound * (2. * key.uniform(i) - 1); });
+  return drawn(shape, [&](float* w, std::int64_t n) { kernels::fill_uniform(kernels::Cpu{}, w, n, bound, {key.seed, key.stream}); });
 }
 
 void zero_gamma(Module& norm) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "autograd/recompute.h"
+#include "nn/trace.h"
 #include "tensor/error.h"
 
 namespace fovea::nn {
@@ -23,8 +24,11 @@ std::string with_commas(std::int64_t n) {   // 11689512 -> "11,689,512"
 Variable Module::locate_errors(const std::function<Variable()>& f) const {
   // A layer that stands alone has no path; its type must do.
   const auto where = [&] { return name_.empty() ? describe().substr(0, describe().find('(')) : path(); };
+  Trace::Scope traced(*this);
   try {
-    return f();
+    Variable y = f();
+    traced.gave(y);
+    return y;
   } catch (const Located<ShapeError>&) {
     throw;
   } catch (const Located<Error>&) {

@@ -1,10 +1,16 @@
 #include "nn/sequential.h"
 
+#include "autograd/recompute.h"
+
 namespace fovea::nn {
+
+Variable run(Module& m, const Variable& x, bool recompute) {
+  return recompute ? fovea::recompute([&m](const Variable& v) { return m(v); }, x) : m(x);
+}
 
 Variable Sequential::forward(const Variable& x) {
   Variable y = x;
-  for (const auto& layer : children()) y = (*layer)(y);
+  for (const auto& layer : children()) y = run(*layer, y, recompute_);
   return y;
 }
 
@@ -12,7 +18,7 @@ Variable Sequential::forward_until(const Variable& x, const Module& last) {
   Variable y = x;
   for (const auto& layer : children()) {
     if (layer.get() == &last) return y;
-    y = (*layer)(y);
+    y = run(*layer, y, recompute_);
   }
   throw Error("forward_until: expected one of the layers, got " + last.describe());
 }

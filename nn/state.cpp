@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tensor/error.h"
+#include "tensor/on_backend.h"
 
 namespace fovea::nn {
 namespace {
@@ -39,7 +40,9 @@ void visit(Module& m, const std::string& prefix, const std::function<void(const 
 Tensor to_disk(const Tensor& t, DiskLayout layout) {
   if (layout == DiskLayout::same) return t.clone();
   Tensor out = Tensor::empty(disk_shape(t.shape(), layout), t.dtype(), t.device());
-  reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), t.shape(), size_of(t.dtype()), false);
+  on_bytes(t, [&](std::size_t size) {
+    reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), t.shape(), size, false);
+  });
   return out;
 }
 
@@ -47,7 +50,8 @@ Tensor to_memory(const Tensor& t, DiskLayout layout) {
   if (layout == DiskLayout::same) return t;
   const Shape shape{t.dim(0), t.dim(2), t.dim(3), t.dim(1)};
   Tensor out = Tensor::empty(shape, t.dtype(), t.device());
-  reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), shape, size_of(t.dtype()), true);
+  on_bytes(
+      t, [&](std::size_t size) { reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), shape, size, true); });
   return out;
 }
 
@@ -57,6 +61,14 @@ TensorFile state_dict(Module& m) {
     file.tensors.emplace_back(name, p ? to_disk(p->value.value(), p->layout) : b->value.clone());
   });
   return file;
+}
+
+std::vector<std::pair<std::string, Shape>> state_shapes(Module& m) {
+  std::vector<std::pair<std::string, Shape>> shapes;
+  visit(m, "", [&](const std::string& name, Module::Parameter* p, Module::Buffer* b) {
+    shapes.emplace_back(name, p ? disk_shape(p->value.shape(), p->layout) : b->value.shape());
+  });
+  return shapes;
 }
 
 LoadReport load_state_dict(Module& m, const TensorFile& file) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/module.h"
@@ -12,6 +13,9 @@ namespace fovea::nn {
 /// Copies, each under its dotted name, in PyTorch's order: a module's parameters, its buffers (running_mean, running_var,
 /// num_batches_tracked), then its children.
 TensorFile state_dict(Module& m);
+
+/// The names and shapes of its entries, without copying them.
+std::vector<std::pair<std::string, Shape>> state_shapes(Module& m);
 
 /// A tensor shaped like a parameter (its value, its momentum) in the layout of files, and back. Copies where the layouts differ.
 Tensor to_disk(const Tensor& t, DiskLayout layout);

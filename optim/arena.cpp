@@ -21,8 +21,9 @@ Arena::Arena(const Parameters& parameters) : parameters_(parameters.by_group()) 
             name_of(p.dtype()), " at index ", index);
     require(p.dtype() == model.dtype() && p.device() == model.device(), "optimiser: expected parameters of one dtype and device, got ",
             name_of(model.dtype()), " on ", name_of(model.device()), " and ", name_of(p.dtype()), " on ", name_of(p.device()));
-    require(seen.insert(p.value().raw()).second, "optimiser: expected each parameter once, got one of shape ", p.shape(),
-            " again at index ", index);
+    const void* identity = p.device() == Device::meta ? p.cell().get() : p.value().raw();
+    require(seen.insert(identity).second, "optimiser: expected each parameter once, got one of shape ", p.shape(), " again at index ",
+            index);
     order_given_.push_back(i);
     offsets_.push_back(elements);
     elements += aligned(p.value().elements());

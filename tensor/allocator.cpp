@@ -16,6 +16,7 @@
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tensor/error.h"
@@ -56,6 +57,45 @@ void* map_aligned(std::size_t bytes) {
 }
 
 thread_local const char* current_tag = "other";
+thread_local const char* current_owner = nullptr;
+
+/// Who holds how much.
+struct Count {
+  std::map<std::string, std::size_t, std::less<>> by_tag;
+  std::size_t in_use = 0, peak = 0;
+  std::size_t most = 0;   // as peak, but never reset
+
+  void add(std::size_t block, const char* tag) {
+    in_use += block;
+    peak = std::max(peak, in_use);
+    most = std::max(most, in_use);
+    const auto entry = by_tag.find(tag);
+    if (entry == by_tag.end())
+      by_tag.emplace(tag, block);
+    else
+      entry->second += block;
+  }
+  void remove(std::size_t block, const char* tag) {
+    in_use -= block;
+    by_tag.find(tag)->second -= block;
+  }
+  MemoryStatistics statistics() const {
+    MemoryStatistics s{.in_use = in_use, .peak = peak, .by_tag = {}};
+    for (const auto& [tag, bytes] : by_tag)
+      if (bytes > 0) s.by_tag.emplace(tag, bytes);
+    return s;
+  }
+};
+
+/// The memory of tensors on meta.
+struct Nowhere {
+  std::mutex mutex;
+  Count count;
+  static Nowhere& instance() {
+    static Nowhere* const nowhere = new Nowhere;   // never destroyed, as the allocator
+    return *nowhere;
+  }
+};
 
 class Allocator {
  public:
@@ -74,8 +114,7 @@ class Allocator {
 
   void release(void* data, std::size_t block, const char* tag) {
     const std::lock_guard lock(mutex_);
-    in_use_ -= block;
-    by_tag_.find(tag)->second -= block;
+    count_.remove(block, tag);
     if (direct_) {
       std::free(data);
     } else {
@@ -86,15 +125,14 @@ class Allocator {
 
   MemoryStatistics statistics() {
     const std::lock_guard lock(mutex_);
-    MemoryStatistics s{.in_use = in_use_, .peak = peak_, .cached = cached_, .from_system = from_system_, .by_tag = {}};
-    for (const auto& [tag, bytes] : by_tag_)
-      if (bytes > 0) s.by_tag.emplace(tag, bytes);
+    MemoryStatistics s = count_.statistics();
+    s.cached = cached_, s.from_system = from_system_;
     return s;
   }
 
   void reset_peak() {
     const std::lock_guard lock(mutex_);
-    peak_ = in_use_;
+    count_.peak = count_.in_use;
   }
 
   void release_cached() {
@@ -119,7 +157,7 @@ class Allocator {
       list->second.pop_back();
       cached_ -= block;
     } else {
-      if (in_use_ + cached_ + block > std::max(kFloor, 2 * std::max(most_, in_use_ + block))) give_back();
+      if (count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block))) give_back();
       data = from_system(bytes, block);
       if (!data) {
         give_back();
@@ -127,14 +165,7 @@ class Allocator {
       }
       if (!data) return nullptr;
     }
-    in_use_ += block;
-    peak_ = std::max(peak_, in_use_);
-    most_ = std::max(most_, in_use_);
-    const auto tag = by_tag_.find(current_tag);
-    if (tag == by_tag_.end())
-      by_tag_.emplace(current_tag, block);
-    else
-      tag->second += block;
+    count_.add(block, current_tag);
     return data;
   }
 
@@ -161,20 +192,43 @@ class Allocator {
   std::mutex mutex_;
   bool direct_ = false;
   std::unordered_map<std::size_t, std::vector<void*>> free_;   // by size class
-  std::map<std::string, std::size_t, std::less<>> by_tag_;
-  std::size_t in_use_ = 0, peak_ = 0, cached_ = 0, from_system_ = 0;
-  std::size_t most_ = 0;   // as peak_, but never reset
+  Count count_;
+  std::size_t cached_ = 0, from_system_ = 0;
 };
 
 }   // namespace
 
 Storage::Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag)
     : data_(data), bytes_(bytes), block_bytes_(block_bytes), tag_(tag) {}
-Storage::~Storage() { Allocator::instance().release(data_, block_bytes_, tag_); }
+Storage::~Storage() {
+  if (data_) {
+    Allocator::instance().release(data_, block_bytes_, tag_);
+    return;
+  }
+  Nowhere& nowhere = Nowhere::instance();
+  const std::lock_guard lock(nowhere.mutex);
+  nowhere.count.remove(block_bytes_, tag_);
+}
 
-std::shared_ptr<Storage> allocate(std::size_t bytes) { return Allocator::instance().allocate(bytes); }
-MemoryStatistics memory_statistics() { return Allocator::instance().statistics(); }
-void reset_peak_memory() { Allocator::instance().reset_peak(); }
+std::shared_ptr<Storage> allocate(std::size_t bytes, Device device) {
+  if (device != Device::meta) return Allocator::instance().allocate(bytes);
+  const char* const tag = current_owner ? current_owner : current_tag;
+  auto storage = std::make_shared<Storage>(nullptr, bytes, size_class(bytes), tag);
+  Nowhere& nowhere = Nowhere::instance();
+  const std::lock_guard lock(nowhere.mutex);
+  nowhere.count.add(size_class(bytes), tag);
+  return storage;
+}
+MemoryStatistics memory_statistics(Device device) {
+  if (device != Device::meta) return Allocator::instance().statistics();
+  const std::lock_guard lock(Nowhere::instance().mutex);
+  return Nowhere::instance().count.statistics();
+}
+void reset_peak_memory(Device device) {
+  if (device != Device::meta) return Allocator::instance().reset_peak();
+  const std::lock_guard lock(Nowhere::instance().mutex);
+  Nowhere::instance().count.peak = Nowhere::instance().count.in_use;
+}
 void release_cached_memory() { Allocator::instance().release_cached(); }
 
 std::string memory_table() {
@@ -192,7 +246,9 @@ std::string memory_table() {
   return table;
 }
 
-MemoryTag::MemoryTag(const char* tag) : previous_(current_tag) { current_tag = tag; }
+MemoryTag::MemoryTag(const char* tag) : previous_(std::exchange(current_tag, tag)) {}
 MemoryTag::~MemoryTag() { current_tag = previous_; }
+MetaOwner::MetaOwner(const char* owner) : previous_(std::exchange(current_owner, owner)) {}
+MetaOwner::~MetaOwner() { current_owner = previous_; }
 
 }   // namespace fovea

@@ -11,14 +11,14 @@
 
 namespace fovea {
 
-/// A block of 64-byte-aligned memory; returns to its allocator when destroyed.
+/// A block of 64-byte-aligned memory; returns to its allocator when destroyed. On Device::meta only its size, counted but not there.
 class Storage {
  public:
   Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
-  void* data() const { return data_; }
+  void* data() const { return data_; }           // null on meta
   std::size_t bytes() const { return bytes_; }   // as asked for; the block may be larger
 
  private:
@@ -38,20 +38,32 @@ struct MemoryStatistics {
 
 /// Thread-safe. Throws Error with the table of memory when the system has no more (after giving back what is cached).
 /// FOVEA_ALLOCATOR=direct in the environment asks the system for every block, so that memory checkers see each one.
-std::shared_ptr<Storage> allocate(std::size_t bytes);
-MemoryStatistics memory_statistics();
-void reset_peak_memory();
+std::shared_ptr<Storage> allocate(std::size_t bytes, Device device = Device::cpu);
+/// Of the memory that is there, or of the memory that the tensors on meta would take. There nothing is ever cached.
+MemoryStatistics memory_statistics(Device device = Device::cpu);
+void reset_peak_memory(Device device = Device::cpu);
 void release_cached_memory();
 /// One line a tag, for humans.
 std::string memory_table();
 
-/// Allocations of this thread are counted under `tag` (a string literal) while this lives; they nest. Default "other".
+/// Allocations of this thread are counted under `tag` (a string that outlives them) while this lives; they nest. Default "other".
 class MemoryTag {
  public:
   explicit MemoryTag(const char* tag);
   ~MemoryTag();
   MemoryTag(const MemoryTag&) = delete;
   MemoryTag& operator=(const MemoryTag&) = delete;
+
+ private:
+  const char* previous_;
+};
+/// The same for tensors on meta, and stronger: the tags within are passed over. Tells which layer a network's memory belongs to.
+class MetaOwner {
+ public:
+  explicit MetaOwner(const char* owner);
+  ~MetaOwner();
+  MetaOwner(const MetaOwner&) = delete;
+  MetaOwner& operator=(const MetaOwner&) = delete;
 
  private:
   const char* previous_;

@@ -25,6 +25,6 @@ const char* name_of(DType t) {
   return "?";
 }
 
-const char* name_of(Device d) { return d == Device::reference ? "reference" : "cpu"; }
+const char* name_of(Device d) { return d == Device::reference ? "reference" : d == Device::cpu ? "cpu" : "meta"; }
 
 }   // namespace fovea

@@ -7,8 +7,9 @@
 namespace fovea {
 
 /// on_backend("softmax", x, [&]<class T>(auto be) { softmax_forward(be, x.data<T>(), ...); });
-/// Reference x {float32, float64}, Cpu x {float32, bfloat16}; anything else throws ShapeError naming the op.
-template <class F> decltype(auto) on_backend(const char* op, const Tensor& x, F&& f) {
+/// Reference x {float32, float64}, Cpu x {float32, bfloat16}; anything else throws ShapeError naming the op. On meta f is not called.
+template <class F> void on_backend(const char* op, const Tensor& x, F&& f) {
+  if (x.device() == Device::meta) return;
   if (x.device() == Device::reference) {
     if (x.dtype() == DType::f32) return f.template operator()<float>(kernels::Reference{});
     if (x.dtype() == DType::f64) return f.template operator()<double>(kernels::Reference{});
@@ -18,6 +19,11 @@ template <class F> decltype(auto) on_backend(const char* op, const Tensor& x, F&
   }
   throw ShapeError(detail::join(op, ": ", name_of(x.dtype()), " is not supported on device ", name_of(x.device()),
                                 x.device() == Device::reference ? " (float32, float64)" : " (float32, bfloat16)"));
+}
+
+/// For kernels that move bytes, whatever they mean: f(bytes of an element), on any device that has memory.
+template <class F> void on_bytes(const Tensor& x, F&& f) {
+  if (x.device() != Device::meta) f(size_of(x.dtype()));
 }
 
 }   // namespace fovea

@@ -18,7 +18,8 @@ const Value* Value::find(std::string_view key) const {
 
 namespace {
 
-constexpr std::size_t kMostValues = std::size_t{1} << 20;
+// What a program may make of itself: a few bytes of it can name a long tuple or text that exists already, again and again.
+constexpr std::size_t kMostValues = std::size_t{1} << 20, kMostArguments = std::size_t{1} << 22, kLongestName = 1000;
 
 template <class... Parts> [[noreturn]] void fail(const Parts&... parts) { throw Error(detail::join("pickle: ", parts...)); }
 
@@ -115,7 +116,9 @@ class Machine {
       fail("expected a whole number, got ", text.substr(0, 40));
     push_integer(n);
   }
-  void call(const Value* callee, std::vector<const Value*> arguments) {
+  void call(const Value* callee, std::vector<const Value*> arguments) {   // from the stack, or a tuple's
+    arguments_ += arguments.size();
+    if (arguments_ > kMostArguments) fail("more than ", kMostArguments, " arguments");
     Value& v = push_new(Kind::call);
     v.callee = callee;
     v.items = std::move(arguments);
@@ -248,6 +251,7 @@ class Machine {
       }
       case 0x93: {   // STACK_GLOBAL
         const Value *name = pop(), *module = pop();
+        if (module->text.size() + name->text.size() > kLongestName) fail("the name of a function is longer than ", kLongestName, " bytes");
         push_new(Kind::global).text = module->text + "." + name->text;
         break;
       }
@@ -324,6 +328,7 @@ class Machine {
   Pickle result_;
   std::vector<Value*> stack_;
   std::vector<std::size_t> marks_;
+  std::size_t arguments_ = 0;
   std::unordered_map<std::uint64_t, Value*> memo_;
 };
 

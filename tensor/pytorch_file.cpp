@@ -242,6 +242,7 @@ class Reader {
   void walk(const Value& v, const std::string& name, int depth) {
     if (depth > 32) file_.fail(name, ": dictionaries nested too deeply");
     if (++visited_ > (1 << 20)) file_.fail("more than 2^20 entries");   // a few that name each other can stand for any number
+    if (name.size() > 1000) file_.fail(name, ": a name longer than 1000 bytes");
     const std::string_view made_by = function(v);
     const auto below = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
     if (made_by == "torch._utils._rebuild_tensor_v2" || made_by == "torch._utils._rebuild_tensor") {

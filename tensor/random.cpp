@@ -2,9 +2,8 @@
 #include "tensor/random.h"
 
 #include <cmath>
-#include <numbers>
 
-#include "kernels/philox.h"
+#include "kernels/random_fill.h"
 
 namespace fovea {
 
@@ -23,9 +22,6 @@ std::array<std::uint32_t, 4> block_of(const RandomKey& key, std::uint64_t block)
   return philox4x32({low(block), high(block), low(key.stream), high(key.stream)}, {low(key.seed), high(key.seed)});
 }
 
-/// 53 bits of two words.
-double fraction(std::uint32_t a, std::uint32_t b) { return static_cast<double>((std::uint64_t{a >> 5} << 26) | (b >> 6)) * 0x1p-53; }
-
 /// The finaliser of SplitMix64 (Steele et al. 2014): a bijection that spreads each bit over all.
 std::uint64_t mix(std::uint64_t x) {
   x += 0x9E3779B97F4A7C15u;
@@ -43,14 +39,14 @@ float RandomKey::uniform(std::uint64_t index) const { return static_cast<float>(
 double RandomKey::uniform_f64(std::uint64_t index) const {
   const auto words = block_of(*this, index / 2);
   const std::size_t at = index % 2 * 2;
-  return fraction(words[at], words[at + 1]);
+  return kernels::fraction<double>(std::uint64_t{words[at]}, std::uint64_t{words[at + 1]});
 }
 
 std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
   const auto words = block_of(*this, pair);
-  const double radius = std::sqrt(-2 * std::log1p(-fraction(words[0], words[1])));   // 1 - u is in (0, 1]
-  const double angle = 2 * std::numbers::pi * fraction(words[2], words[3]);
-  return {radius * std::cos(angle), radius * std::sin(angle)};
+  const auto z = kernels::box_muller<double, std::uint64_t>(words[0], words[1], words[2], words[3]);
+  const double radius = std::sqrt(z.radius2);
+  return {radius * z.cosine, radius * z.sine};
 }
 
 double RandomKey::normal(std::uint64_t index) const { return normal_pair(index / 2)[index % 2]; }

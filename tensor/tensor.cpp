@@ -11,6 +11,7 @@
 
 #include "kernels/convert.h"
 #include "kernels/parallel.h"
+#include "kernels/random_fill.h"
 
 namespace fovea {
 
@@ -74,14 +75,20 @@ template <class F> void for_chunks(std::int64_t n, F&& f) {
   kernels::parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t i) { f(i * kChunk, std::min(n, (i + 1) * kChunk)); });
 }
 
+thread_local Device made_on = Device::cpu;
+
 }   // namespace
+
+Device default_device() { return made_on; }
+DefaultDevice::DefaultDevice(Device device) : previous_(std::exchange(made_on, device)) {}
+DefaultDevice::~DefaultDevice() { made_on = previous_; }
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   const std::int64_t elements = shape.elements();
   if (elements > kLargest / static_cast<std::int64_t>(size_of(dtype)))
     throw Error(detail::join("memory: expected at most 2^47 bytes, got shape ", shape, " of ", name_of(dtype)));
   Tensor t;
-  t.storage_ = allocate(static_cast<std::size_t>(elements) * size_of(dtype));
+  t.storage_ = allocate(static_cast<std::size_t>(elements) * size_of(dtype), device);
   t.bytes_ = static_cast<std::byte*>(t.storage_->data());
   t.shape_ = shape;
   t.dtype_ = dtype;
@@ -91,7 +98,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  std::memset(t.bytes_, 0, t.bytes());   // all bits zero is 0 in every dtype
+  if (device != Device::meta) std::memset(t.bytes_, 0, t.bytes());   // all bits zero is 0 in every dtype
   return t;
 }
 
@@ -105,7 +112,7 @@ template <class T> Tensor Tensor::from(const std::vector<T>& values, Shape shape
   require(static_cast<std::int64_t>(values.size()) == shape.elements(), "tensor: expected ", shape.elements(), " values for shape ", shape,
           ", got ", values.size());
   Tensor t = empty(shape, dtype_of<T>, device);
-  std::copy(values.begin(), values.end(), t.data<T>());
+  if (device != Device::meta) std::copy(values.begin(), values.end(), t.data<T>());
   return t;
 }
 
@@ -113,7 +120,9 @@ Tensor Tensor::randn(Shape shape, RandomKey key, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
   with_type(dtype, [&]<class T>() {
     if constexpr (std::is_integral_v<T>) throw ShapeError(detail::join("randn: expected a floating-point dtype, got ", name_of(dtype)));
+    if (device == Device::meta) return;
     T* y = t.data<T>();
+    if constexpr (std::is_same_v<T, float>) return kernels::fill_normal(kernels::Cpu{}, y, t.elements(), 1, {key.seed, key.stream});
     for_chunks(t.elements(), [=](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) y[i] = from_double<T>(key.normal(static_cast<std::uint64_t>(i)));
     });
@@ -125,6 +134,7 @@ Tensor Tensor::rand(Shape shape, RandomKey key, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
   with_type(dtype, [&]<class T>() {
     if constexpr (std::is_integral_v<T>) throw ShapeError(detail::join("rand: expected a floating-point dtype, got ", name_of(dtype)));
+    if (device == Device::meta) return;
     // The largest number below 1: rounding to fewer bits must not give 1 itself.
     const double last = std::is_same_v<T, float> ? 1 - 0x1p-24 : std::is_same_v<T, bfloat16> ? 1 - 0x1p-8 : 1;
     T* y = t.data<T>();
@@ -140,7 +150,14 @@ template <class T> T* Tensor::data() { return const_cast<T*>(std::as_const(*this
 template <class T> const T* Tensor::data() const {
   require(defined(), "tensor: expected a tensor of ", name_of(dtype_of<T>), ", got an undefined one");
   require(dtype_ == dtype_of<T>, "tensor: expected ", name_of(dtype_of<T>), ", got ", name_of(dtype_), " of shape ", shape_);
-  return reinterpret_cast<const T*>(bytes_);
+  return reinterpret_cast<const T*>(raw());
+}
+
+void* Tensor::raw() { return const_cast<void*>(std::as_const(*this).raw()); }
+
+const void* Tensor::raw() const {
+  require(device_ != Device::meta || !defined(), "tensor: expected one with values, got ", shape_, " on meta, a shape alone");
+  return bytes_;
 }
 
 double Tensor::item() const {
@@ -189,7 +206,7 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
   dims[0] = 1;
   const std::span<const std::int64_t> row(dims.data(), static_cast<std::size_t>(rank()));
   Tensor view = *this;
-  view.bytes_ += static_cast<std::size_t>(begin * Shape(row).elements()) * size_of(dtype_);
+  if (bytes_) view.bytes_ += static_cast<std::size_t>(begin * Shape(row).elements()) * size_of(dtype_);
   dims[0] = end - begin;
   view.shape_ = Shape(row);
   return view;
@@ -198,18 +215,22 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor copy = empty_like(*this);
-  std::memcpy(copy.bytes_, bytes_, bytes());
+  if (device_ != Device::meta) std::memcpy(copy.bytes_, bytes_, bytes());
   return copy;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (!defined() || dtype == dtype_) return *this;
   Tensor y = empty(shape_, dtype, device_);
+  if (device_ == Device::meta) return y;
   with_type(dtype_, [&]<class From>() { with_type(dtype, [&]<class To>() { convert(data<From>(), y.data<To>(), elements()); }); });
   return y;
 }
 
 Tensor Tensor::to(Device device) const {
+  if (!defined() || device == device_) return *this;
+  if (device == Device::meta) return empty(shape_, dtype_, device);
+  raw();   // throws on meta
   Tensor view = *this;
   view.device_ = device;
   return view;
@@ -217,13 +238,14 @@ Tensor Tensor::to(Device device) const {
 
 void Tensor::fill(double value) {
   require(defined(), "fill: expected a tensor, got an undefined one");
+  if (device_ == Device::meta) return;
   with_type(dtype_, [&]<class T>() { std::fill_n(data<T>(), elements(), from_double<T>(value)); });
 }
 
 void Tensor::copy_from(const Tensor& t) {
   require(defined() && t.defined() && t.shape_ == shape_ && t.dtype_ == dtype_, "copy: expected ", name_of(dtype_), " of shape ", shape_,
           ", got ", t.defined() ? name_of(t.dtype_) : "undefined", " of shape ", t.shape_);
-  std::memmove(bytes_, t.bytes_, bytes());
+  if (device_ != Device::meta) std::memmove(bytes_, t.raw(), bytes());
 }
 
 Workspace::Workspace(std::size_t bytes) {

@@ -13,21 +13,35 @@
 
 namespace fovea {
 
+/// Where this thread's tensors are made when nobody says where: the CPU, or what a DefaultDevice that lives names.
+Device default_device();
+class DefaultDevice {
+ public:
+  explicit DefaultDevice(Device device);
+  ~DefaultDevice();
+  DefaultDevice(const DefaultDevice&) = delete;
+  DefaultDevice& operator=(const DefaultDevice&) = delete;
+
+ private:
+  Device previous_;
+};
+
 /// Always contiguous, row-major, channels last. Copying a Tensor shares its memory (as in every framework); clone() copies it.
-/// reshape and slice are views; everything else makes new memory.
+/// reshape and slice are views; everything else makes new memory. On Device::meta there is none: filling and copying to there do nothing,
+/// asking for values throws ShapeError.
 class Tensor {
  public:
-  Tensor() = default;                                                                        // undefined
-  static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);   // not initialised
-  static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
-  static Tensor full(Shape shape, double value, DType dtype = DType::f32, Device device = Device::cpu);
+  Tensor() = default;                                                                             // undefined
+  static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = default_device());   // not initialised
+  static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = default_device());
+  static Tensor full(Shape shape, double value, DType dtype = DType::f32, Device device = default_device());
   static Tensor empty_like(const Tensor& t) { return empty(t.shape(), t.dtype(), t.device()); }
   static Tensor zeros_like(const Tensor& t) { return zeros(t.shape(), t.dtype(), t.device()); }
   /// Values in row-major order; throws ShapeError when their number is not the shape's.
-  template <class T> static Tensor from(const std::vector<T>& values, Shape shape, Device device = Device::cpu);
+  template <class T> static Tensor from(const std::vector<T>& values, Shape shape, Device device = default_device());
   /// N(0, 1) and U[0, 1) from Philox, the same on every device; float32 is the rounded double.
-  static Tensor randn(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = Device::cpu);
-  static Tensor rand(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = Device::cpu);
+  static Tensor randn(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = default_device());
+  static Tensor rand(Shape shape, RandomKey key, DType dtype = DType::f32, Device device = default_device());
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -41,8 +55,8 @@ class Tensor {
   /// Throws ShapeError when T is not the dtype.
   template <class T> T* data();
   template <class T> const T* data() const;
-  void* raw() { return bytes_; }
-  const void* raw() const { return bytes_; }
+  void* raw();
+  const void* raw() const;
   double item() const;                                   // the only element, as double; throws unless there is exactly one
   template <class T> std::vector<T> to_vector() const;   // converts
 
@@ -50,7 +64,7 @@ class Tensor {
   Tensor slice(std::int64_t begin, std::int64_t end) const;   // a view of rows begin..end-1 of the first axis
   Tensor clone() const;
   Tensor to(DType dtype) const;     // itself when it is that already
-  Tensor to(Device device) const;   // reference <-> cpu shares the memory
+  Tensor to(Device device) const;   // reference <-> cpu shares the memory; meta forgets the values
   void fill(double value);
   void copy_from(const Tensor& t);   // same shape and dtype; copies the bytes
 
@@ -60,7 +74,7 @@ class Tensor {
 
  private:
   std::shared_ptr<Storage> storage_;
-  std::byte* bytes_ = nullptr;   // into *storage_
+  std::byte* bytes_ = nullptr;   // into *storage_; null on meta
   Shape shape_;
   DType dtype_ = DType::f32;
   Device device_ = Device::cpu;

@@ -1,5 +1,7 @@
 #include "tensor/zip_file.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -106,6 +108,68 @@ std::map<std::string, ZipMember> read_zip_directory(const InputFile& file) {
   for (std::size_t i = 1; i < places.size(); ++i)
     if (places[i].first < places[i - 1].second) file.fail("zip: two members share bytes of the file");
   return members;
+}
+
+namespace {
+
+template <class T> void put(std::string& out, T number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); }
+
+}   // namespace
+
+void ZipWriter::write(std::string_view bytes) {
+  file_.write(bytes.data(), bytes.size());
+  at_ += bytes.size();
+}
+
+void ZipWriter::add(const std::string& name, const void* data, std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = 0xffffffff, kAlignment = 64;
+  if (members_ == 65535 || at_ + bytes + directory_.size() + (1 << 20) > kMost)
+    throw Error(path_ + ": too much for a zip archive (65,535 entries, 4 GiB); write safetensors instead");
+  ++members_;
+  uLong crc = crc32(0, nullptr, 0);
+  for (std::uint64_t done = 0; done < bytes;) {
+    const auto part = static_cast<uInt>(std::min<std::uint64_t>(bytes - done, std::uint64_t{1} << 30));
+    crc = crc32(crc, static_cast<const Bytef*>(data) + done, part);
+    done += part;
+  }
+  // What a local header and an entry of the directory share: versions, flags, method 0, 1980-01-01, CRC-32, sizes, the name's length.
+  std::string common;
+  put<std::uint16_t>(common, 20), put<std::uint16_t>(common, 0x0800), put<std::uint16_t>(common, 0);   // names are UTF-8
+  put<std::uint16_t>(common, 0), put<std::uint16_t>(common, 0x21);
+  put<std::uint32_t>(common, static_cast<std::uint32_t>(crc));
+  put<std::uint32_t>(common, static_cast<std::uint32_t>(bytes)), put<std::uint32_t>(common, static_cast<std::uint32_t>(bytes));
+  put<std::uint16_t>(common, static_cast<std::uint16_t>(name.size()));
+
+  const std::uint64_t content = at_ + 30 + name.size() + 4;   // the extra field "FB" is the padding, as torch.save has it
+  const auto padding = static_cast<std::uint16_t>((kAlignment - content % kAlignment) % kAlignment);
+  put<std::uint32_t>(directory_, kCentral), put<std::uint16_t>(directory_, 20);
+  directory_ += common;
+  put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0), put<std::uint16_t>(directory_, 0),
+      put<std::uint16_t>(directory_, 0);
+  put<std::uint32_t>(directory_, 0), put<std::uint32_t>(directory_, static_cast<std::uint32_t>(at_));
+  directory_ += name;
+
+  std::string header;
+  put<std::uint32_t>(header, kLocal);
+  header += common;
+  put<std::uint16_t>(header, static_cast<std::uint16_t>(4 + padding));
+  header += name + "FB";
+  put<std::uint16_t>(header, padding);
+  header.append(padding, 'Z');
+  write(header);
+  file_.write(data, bytes);
+  at_ += bytes;
+}
+
+void ZipWriter::commit() {
+  std::string end;
+  put<std::uint32_t>(end, kEnd), put<std::uint16_t>(end, 0), put<std::uint16_t>(end, 0);
+  put<std::uint16_t>(end, static_cast<std::uint16_t>(members_)), put<std::uint16_t>(end, static_cast<std::uint16_t>(members_));
+  put<std::uint32_t>(end, static_cast<std::uint32_t>(directory_.size())), put<std::uint32_t>(end, static_cast<std::uint32_t>(at_));
+  put<std::uint16_t>(end, 0);
+  write(directory_);
+  write(end);
+  file_.commit();
 }
 
 }   // namespace fovea

@@ -32,9 +32,9 @@ def map_case(out_form, plain, x):
     return (lambda x: out_form(x, y)), (x,), plain, (x,)
 
 
-def gradient_case(op, x, *more):
+def gradient_case(op, x, *more, **named):
     dy, dx = torch.randn_like(x), torch.empty_like(x)
-    return (lambda dy, x: op.grad_input(dy, x, *more, grad_input=dx)), (dy, x), (lambda dy, x: op(dy, x, *more)), (dy, x)
+    return (lambda dy, x: op.grad_input(dy, x, *more, **named, grad_input=dx)), (dy, x), (lambda dy, x: op(dy, x, *more, **named)), (dy, x)
 
 
 def add_case():
@@ -121,8 +121,11 @@ ELEMENTWISE = {
     "gelu": lambda: map_case(lambda x, y: aten.gelu.out(x, out=y), F.gelu, flat()),
     "gelu gradient": lambda: gradient_case(aten.gelu_backward, flat()),
     "gelu tanh": lambda: map_case(lambda x, y: aten.gelu.out(x, approximate="tanh", out=y), lambda x: F.gelu(x, approximate="tanh"), flat()),
+    "gelu tanh gradient": lambda: gradient_case(aten.gelu_backward, flat(), approximate="tanh"),
     "sigmoid": lambda: map_case(lambda x, y: torch.sigmoid(x, out=y), torch.sigmoid, flat()),
+    "sigmoid gradient": lambda: gradient_case(aten.sigmoid_backward, flat()),
     "tanh": lambda: map_case(lambda x, y: torch.tanh(x, out=y), torch.tanh, flat()),
+    "tanh gradient": lambda: gradient_case(aten.tanh_backward, flat()),
     "hard_swish": lambda: map_case(lambda x, y: aten.hardswish.out(x, out=y), F.hardswish, flat()),
     "add": lambda: add_case(),
     "dropout": lambda: plain_case(lambda x: F.dropout(x, 0.2), flat()),

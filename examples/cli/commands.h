@@ -8,6 +8,7 @@
 #include "examples/cli/flags.h"
 #include "tensor/dtype.h"
 #include "vision/data/folder.h"
+#include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
 
 namespace fovea::cli {
@@ -18,6 +19,11 @@ constexpr int kExitError = 1, kExitUsage = 2, kExitInterrupted = 130;   // 128 +
 void add_train(CommandLine& line);
 void add_eval(CommandLine& line);
 void add_predict(CommandLine& line);
+void add_models(CommandLine& line);
+void add_summary(CommandLine& line);
+void add_import(CommandLine& line);
+void add_export(CommandLine& line);
+void add_inspect(CommandLine& line);
 void add_run(CommandLine& line);
 void add_compare(CommandLine& line);
 
@@ -28,6 +34,14 @@ struct MachineOptions {
   void add_to(Command& command);
   void apply() const;   // sets the number of threads
   Device where() const { return device == "reference" ? Device::reference : Device::cpu; }
+};
+
+/// The network that --checkpoint or --weights and --model name. Throws UsageError unless it is one of both.
+struct ModelFlags {
+  std::string checkpoint, weights, model;
+  void add_to(Command& command);
+  const std::string& source() const { return checkpoint.empty() ? weights : checkpoint; }   // for messages
+  vision::LoadedModel load(Device device, std::FILE* talk) const;                           // what an import leaves open is told to `talk`
 };
 
 /// How the user called this program, for the commands we suggest: argv[0], quoted for the shell where needed.

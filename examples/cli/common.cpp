@@ -9,6 +9,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/parallel.h"
 #include "vision/analysis/confusion.h"
+#include "vision/weights/open_model.h"
 
 namespace fovea::cli {
 
@@ -105,6 +106,25 @@ vision::DataSplits load_data(const DataRequest& r, std::FILE* talk) {
       std::max({data.train.classes(), data.validation.classes(), data.test.classes()}),
       data.train.in_memory() && data.validation.in_memory() && data.test.in_memory() ? "kept in memory" : "read from disk as needed");
   return data;
+}
+
+void ModelFlags::add_to(Command& command) {
+  command.text("--checkpoint", checkpoint, "a run's best.safetensors or last.safetensors, or what import wrote", {.type = "FILE"});
+  command.text("--weights", weights,
+               "instead: another program's weights (.pth, .safetensors), or published ones by name (resnet50, resnet50.IMAGENET1K_V1)",
+               {.type = "FILE|NAME"});
+  command.text("--model", model, "which network --weights are for [what published weights are for]", {.type = "NAME"});
+}
+
+vision::LoadedModel ModelFlags::load(Device device, std::FILE* talk) const {
+  if (checkpoint.empty() == weights.empty()) throw UsageError("expected either --checkpoint FILE or --weights FILE|NAME");
+  if (!checkpoint.empty()) {
+    if (!model.empty()) throw UsageError("--model: a checkpoint says itself which network it is; --model goes with --weights");
+    return vision::load_model(checkpoint, device);
+  }
+  vision::OpenedModel opened = vision::open_model(weights, model, {}, talk, device);
+  if (opened.report && !opened.report->load.complete()) fmt::print(talk, "{}: {}", weights, opened.report->str());
+  return std::move(opened.model);
 }
 
 std::string machine_text(Device device) {

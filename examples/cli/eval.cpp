@@ -7,12 +7,15 @@
 #include "examples/cli/commands.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/recipe.h"
+#include "vision/weights/names.h"
+#include "vision/weights/published.h"
 
 namespace fovea::cli {
 namespace {
 
 struct EvalFlags {
-  std::string checkpoint, data = "mnist", data_dir, split, damaged = "error";
+  ModelFlags network;
+  std::string data = "mnist", data_dir, split, damaged = "error";
   std::int64_t limit = 0;
   MachineOptions machine;
   bool json = false;
@@ -56,18 +59,24 @@ vision::Pictures part_of(EvalFlags& flags, const vision::ModelCard& card) {
   return pictures.first(flags.limit);
 }
 
+/// ImageNet's own folders are named n01440764 and so on; in order they are its classes.
+bool has_wordnet_names(const vision::Pictures& pictures) {
+  const auto& names = pictures.class_names();
+  return names.size() == 1000 && std::all_of(names.begin(), names.end(), [](const std::string& n) { return vision::matches("n#", n); });
+}
+
 int eval(EvalFlags& flags) {
   flags.machine.apply();
-  const vision::LoadedModel model = vision::load_model(flags.checkpoint, flags.machine.where());
+  const vision::LoadedModel model = flags.network.load(flags.machine.where(), flags.json ? stderr : stdout);
   const vision::ModelCard& card = model.card;
   const vision::Pictures pictures = part_of(flags, card);
-  if (pictures.class_names() != card.class_names)
-    throw Error(fmt::format("{}: expected the {} classes of {}, got a network for {} others", flags.checkpoint, pictures.classes(),
+  if (pictures.class_names() != card.class_names && !(has_wordnet_names(pictures) && card.class_names == vision::imagenet_classes()))
+    throw Error(fmt::format("{}: expected the {} classes of {}, got a network for {} others", flags.network.source(), pictures.classes(),
                             flags.data, card.class_names.size()));
-  const vision::InputOptions input{.height = card.height, .width = card.width, .resize = card.resize};
+  const vision::InputOptions input = vision::input_options(card);
   const vision::PictureShape got = pictures.shape(0);
   if (got.channels != card.channels || (input.resize == 0 && (got.height != card.height || got.width != card.width)))
-    throw Error(fmt::format("{}: expected pictures of shape {}, got {} in {}", flags.checkpoint,
+    throw Error(fmt::format("{}: expected pictures of shape {}, got {} in {}", flags.network.source(),
                             Shape{card.height, card.width, card.channels}.str(), Shape{got.height, got.width, got.channels}.str(),
                             flags.data));
   const vision::Evaluation e =
@@ -76,7 +85,7 @@ int eval(EvalFlags& flags) {
     std::vector<std::vector<std::int64_t>> confusion(card.class_names.size(), std::vector<std::int64_t>(card.class_names.size()));
     for (std::size_t i = 0; i < e.predictions.size(); ++i)
       ++confusion[static_cast<std::size_t>(pictures.label(static_cast<std::int64_t>(i)))][static_cast<std::size_t>(e.predictions[i])];
-    fmt::print("{}\n", nlohmann::ordered_json{{"checkpoint", flags.checkpoint},
+    fmt::print("{}\n", nlohmann::ordered_json{{"checkpoint", flags.network.source()},
                                               {"model", card.model},
                                               {"data", flags.data},
                                               {"split", flags.split},
@@ -101,7 +110,7 @@ int eval(EvalFlags& flags) {
 void add_eval(CommandLine& line) {
   Command command = line.command("eval", "Measure a checkpoint's accuracy on a data set.");
   auto flags = std::make_shared<EvalFlags>();
-  command.text("--checkpoint", flags->checkpoint, "a run's best.safetensors or last.safetensors", {.type = "FILE", .required = true});
+  flags->network.add_to(command);
   command.text("--data", flags->data, "the data set, by name or as a folder [mnist]", {.type = "mnist|folder:PATH"});
   command.text("--data-dir", flags->data_dir, "folder of the data set's files", {.type = "FOLDER"});
   command.text("--split", flags->split, "which part of it [test; where there is none, validation]",

@@ -27,6 +27,11 @@ int main(int argc, char** argv) {
     cli::add_train(line);
     cli::add_eval(line);
     cli::add_predict(line);
+    cli::add_models(line);
+    cli::add_summary(line);
+    cli::add_import(line);
+    cli::add_export(line);
+    cli::add_inspect(line);
     cli::add_run(line);
     cli::add_compare(line);
     const int code = line.parse(argc, argv, cli::program)();

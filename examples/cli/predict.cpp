@@ -16,7 +16,8 @@ namespace fovea::cli {
 namespace {
 
 struct PredictFlags {
-  std::string checkpoint, invert = "auto";
+  ModelFlags network;
+  std::string invert = "auto";
   std::vector<std::string> images;
   int top = 3;
   MachineOptions machine;
@@ -50,16 +51,16 @@ Prepared prepare(const std::string& path, const vision::ModelCard& card, const s
   p.inverted = invert == "on" || (invert == "auto" && dark_ground && border_mean(image) > 127.5);
   if (p.inverted) image = vision::invert(image);
   const bool fits = image.dim(0) == card.height && image.dim(1) == card.width;
-  std::int64_t resize = card.resize;
-  if (resize == 0 && !fits) {
+  vision::InputOptions input = vision::input_options(card);
+  if (input.resize == 0 && !fits) {
     if (card.height != card.width)
       image = vision::resize(image, card.height, card.width);
     else if (dark_ground)
       image = vision::resize_to_square(image, card.height, vision::SquareFit::pad);
     else
-      resize = card.height;
+      input.resize = card.height;
   }
-  const vision::Transform transform({.height = card.height, .width = card.width, .resize = resize}, {card.mean, card.std});
+  const vision::Transform transform(input, {card.mean, card.std});
   p.input = Tensor::empty({1, card.height, card.width, card.channels}, DType::f32, device);
   transform(image, 0, p.input.data<float>());
   return p;
@@ -67,7 +68,7 @@ Prepared prepare(const std::string& path, const vision::ModelCard& card, const s
 
 int predict(const PredictFlags& flags) {
   flags.machine.apply();
-  const vision::LoadedModel model = vision::load_model(flags.checkpoint, flags.machine.where());
+  const vision::LoadedModel model = flags.network.load(flags.machine.where(), flags.json ? stderr : stdout);
   const vision::ModelCard& card = model.card;
   const NoGrad no_grad;
   std::size_t width = 0;
@@ -109,7 +110,7 @@ void add_predict(CommandLine& line) {
   Command command = line.command("predict", "Tell what pictures show.");
   auto flags = std::make_shared<PredictFlags>();
   command.texts("images", flags->images, "PNG, JPEG, BMP or PNM files", {.type = "IMAGE", .required = true});
-  command.text("--checkpoint", flags->checkpoint, "a run's best.safetensors or last.safetensors", {.type = "FILE", .required = true});
+  flags->network.add_to(command);
   command.number("--top", flags->top, "show the so many most probable classes [3]", {.low = 1, .high = 1000});
   command.text("--invert", flags->invert,
                "exchange light and dark [auto: where a grey picture's border is light and the network's data is dark]",

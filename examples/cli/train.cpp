@@ -91,6 +91,7 @@ int train(const TrainFlags& flags) {
   } else {
     recipe = apply_flags({}, flags);
   }
+  vision::check_recipe(recipe);
   if (recipe.threads > 0) kernels::set_threads(static_cast<int>(recipe.threads));
   std::FILE* const talk = flags.json ? stderr : stdout;   // with --json, standard output is data
   vision::DataSplits data =

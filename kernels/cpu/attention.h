@@ -125,20 +125,6 @@ template <class T> void scores(const Heads<T>& a, const Scratch& s, std::int64_t
   scratch_product<false>(n, a.keys, a.dim, s.q, s.ld_dim, s.k_t, s.ld_keys, s.s, s.ld_keys, false);
 }
 
-/// e^x of math.h for x < 88, in two thirds of the operations: 2^n has a float of its own down to n = -126, and for n = -127 its bits are those
-/// of 0, which is where x <= -88 ends. Softmax never asks for more, as the row's maximum or log-sum-exp has been taken off.
-FOVEA_INLINE Native exp_below_88(Native x) {
-  x = max(broadcast(-88.f), x);   // a NaN stays one
-  Native n;
-  NativeInt exponent;
-  const Native p = exp_reduced(x, n, exponent);
-  return p * (Native)((exponent + 127) << 23);
-}
-FOVEA_INLINE F16 exp_below_88(F16 x) {
-  for (int i = 0; i < F16::kParts; ++i) x.v[i] = exp_below_88(x.v[i]);
-  return x;
-}
-
 /// 16 scores of a row from c on, with what is added to them.
 FOVEA_INLINE F16 biased(const float* s, const float* bias, const float* mask, std::int64_t c) {
   F16 x = F16::load(s + c);

@@ -23,6 +23,14 @@ FOVEA_INLINE NativeLong multiply_low(NativeLong a, NativeLong b) {
 #endif
 }
 
+FOVEA_INLINE NativeLong exclusive_or(NativeLong a, NativeLong b, NativeLong c) {
+#if defined(__AVX512F__)
+  return (NativeLong)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
+#else
+  return a ^ b ^ c;
+#endif
+}
+
 /// A key with the keys of its ten rounds, once for many blocks.
 struct PhiloxRounds {
   NativeLong k0[10], k1[10], c2, c3;
@@ -37,8 +45,11 @@ struct PhiloxRounds {
   }
 };
 
-/// The 4 kBlocks = 2 kWidth words of the stream from word 4 * block on, in order.
-FOVEA_INLINE void philox_words(const PhiloxRounds& key, std::uint64_t block, NativeUint& first, NativeUint& second) {
+/// Lane i of word[j] is word j of block `block + i`; its upper half is 0.
+struct PhiloxLanes {
+  NativeLong word[4];
+};
+FOVEA_INLINE PhiloxLanes philox_lanes(const PhiloxRounds& key, std::uint64_t block) {
   constexpr std::uint64_t kIota[8] = {0, 1, 2, 3, 4, 5, 6, 7};
   NativeLong c0;
   __builtin_memcpy(&c0, kIota, sizeof c0);
@@ -47,13 +58,20 @@ FOVEA_INLINE void philox_words(const PhiloxRounds& key, std::uint64_t block, Nat
   const NativeLong m0 = NativeLong{} + kPhiloxMultiply0, m1 = NativeLong{} + kPhiloxMultiply1;
   for (int round = 0; round < 10; ++round) {
     const NativeLong p0 = multiply_low(m0, c0), p1 = multiply_low(m1, c2);
-    c0 = (p1 >> 32) ^ c1 ^ key.k0[round];
-    c2 = (p0 >> 32) ^ c3 ^ key.k1[round];
+    c0 = exclusive_or(p1 >> 32, c1, key.k0[round]);
+    c2 = exclusive_or(p0 >> 32, c3, key.k1[round]);
     c1 = p1;
     c3 = p0;
   }
+  const NativeLong low = NativeLong{} + 0xffffffffu;
+  return {{c0 & low, c1 & low, c2 & low, c3 & low}};
+}
+
+/// The 4 kBlocks = 2 kWidth words of the stream from word 4 * block on, in order.
+FOVEA_INLINE void philox_words(const PhiloxRounds& key, std::uint64_t block, NativeUint& first, NativeUint& second) {
+  const PhiloxLanes w = philox_lanes(key, block);
   // Lane i has words 0, 1 and 2, 3 of block i in its two halves; then block by block.
-  const NativeLong low = NativeLong{} + 0xffffffffu, a = (c0 & low) | (c1 << 32), b = (c2 & low) | (c3 << 32);
+  const NativeLong a = w.word[0] | (w.word[1] << 32), b = w.word[2] | (w.word[3] << 32);
 #if defined(__AVX512F__)
   first = (NativeUint)__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
   second = (NativeUint)__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);

@@ -8,21 +8,14 @@
 namespace fovea::kernels::FOVEA_ISA {
 namespace {
 
-/// f<Blocks>(c, lanes) for 16 * Blocks channels from c on: four blocks at a time, so that the walk over a window is paid for once, then
-/// one, then what is left.
-template <class F> FOVEA_INLINE void for_channels(std::int64_t n, const F& f) {
-  std::int64_t c = 0;
-  for (; c + 64 <= n; c += 64) f.template operator()<4>(c, 16);
-  for (; c + 16 <= n; c += 16) f.template operator()<1>(c, 16);
-  if (c < n) f.template operator()<1>(c, n - c);
-}
-
-/// f(n, p, q, index of the first channel of y[n, p, q]) for every window, on the pool. f has to be FOVEA_LANES_INLINE.
-template <class F> FOVEA_INLINE void for_windows(const Pool2dShape& s, const F& f) {
+/// f(n, p, q, index of the first channel of y[n, p, q]) for every window, on the pool. f has to be FOVEA_LANES_INLINE;
+/// `streamed` says that it streams its output.
+template <class F> FOVEA_INLINE void for_windows(const Pool2dShape& s, bool streamed, const F& f) {
   const std::int64_t line_inputs = ceil_div(s.rows.in, max(1, s.rows.out)) * s.columns.in * s.c;   // what a line of windows reads, about
   parallel_ranges(s.n * s.rows.out, max(1, kGrain / max(1, line_inputs)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t line = first; line < first + count; ++line)
       for (std::int64_t q = 0; q < s.columns.out; ++q) f(line / s.rows.out, line % s.rows.out, q, (line * s.columns.out + q) * s.c);
+    stream_fence(streamed);
   });
 }
 
@@ -38,8 +31,8 @@ struct Seen {
   }
 };
 
-/// f(n, rows, columns, index of the first channel of the pixel) for every pixel of x, on the pool. f has to be FOVEA_LANES_INLINE.
-template <class F> FOVEA_INLINE void for_pixels(const Pool2dShape& s, const F& f) {
+/// f(n, rows, columns, index of the first channel of the pixel) for every pixel of x, on the pool, likewise.
+template <class F> FOVEA_INLINE void for_pixels(const Pool2dShape& s, bool streamed, const F& f) {
   parallel_ranges(s.n * s.rows.in, max(1, kGrain / max(1, s.columns.in * s.c)), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t line = first; line < first + count; ++line) {
       const Seen rows(s.rows, line % s.rows.in);
@@ -47,6 +40,7 @@ template <class F> FOVEA_INLINE void for_pixels(const Pool2dShape& s, const F& f
       for (std::int64_t w = 0; w < s.columns.in; ++w, columns.advance(s.columns))
         f(line / s.rows.in, rows, columns, (line * s.columns.in + w) * s.c);
     }
+    stream_fence(streamed);
   });
 }
 

@@ -19,15 +19,22 @@ template <class F> FOVEA_INLINE void parallel_rows(RowShape s, std::int64_t grai
 
 /// The largest of n entries. A NaN may get lost here; it comes back through the sum of the exponentials.
 template <class T> FOVEA_INLINE float row_max(const T* x, std::int64_t n) {
-  F16 largest(kMinusInf);
-  for_lanes(n, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { largest = max(largest, load(x + j, lanes, kMinusInf)); });
-  return max_lane(largest);
+  F16 largest[4];
+  for (F16& v : largest) v = F16(kMinusInf);
+  for_lane_blocks(n, [&]<int Blocks>(std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+    for (int b = 0; b < Blocks; ++b) largest[b] = max(largest[b], load(x + j + 16 * b, lanes, kMinusInf));
+  });
+  return max_lane(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
 }
 
 /// sum_j f(j, lanes) over a row, in 16 lanes; f gives 0 in lanes past the row's end.
 template <class F> FOVEA_INLINE float row_sum(std::int64_t n, const F& f) {
   F16 total;
-  for_lanes(n, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE { total = total + f(j, lanes); });
+  for_lane_blocks(n, [&]<int Blocks>(std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+    F16 term[Blocks];
+    for (int b = 0; b < Blocks; ++b) term[b] = f(j + 16 * b, lanes);
+    for (int b = 0; b < Blocks; ++b) total = total + term[b];
+  });
   return sum(total);
 }
 

@@ -1,4 +1,4 @@
-// test_each_op.cpp: every op that a test file of this folder lists as an OpCase: its gradient against central differences in double on
+// test_each_op.cpp: every op that a test file of this folder lists as an OpCase: its shape without values; its gradient against central differences in double on
 // Reference; whole (output and gradients) Cpu against Reference in float32 and bfloat16; the same bits for any number of threads.
 #include <cstring>
 
@@ -10,6 +10,35 @@ namespace fovea {
 namespace {
 
 TEST_P(EachOp, GradientMatchesCentralDifferences) { EXPECT_EQ(gradcheck(GetParam().run, random_inputs(GetParam())), ""); }
+
+/// On Device::meta an op gives the shape and dtype that it gives on the CPU, and its graph holds as much memory.
+TEST_P(EachOp, OnMetaShapesAndMemoryAreThoseOfTheCpu) {
+  const OpCase& c = GetParam();
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Shape shape;
+    DType given = DType::u8;
+    std::size_t kept = 0;
+    for (const Device device : {Device::cpu, Device::meta}) {
+      const DefaultDevice where(device);
+      Inputs in;
+      for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+        const bool activation = std::find(c.activations.begin(), c.activations.end(), i) != c.activations.end();
+        in.emplace_back(Tensor::randn(c.inputs[i], RandomKey{7, i}, activation ? dtype : acc_dtype(dtype)), true);
+      }
+      c.run(in);   // what an op makes once (a table of resampling weights, a parameter rounded to bfloat16) is there now
+      const std::size_t before = memory_statistics(device).in_use;
+      const Variable y = c.run(in);
+      if (device == Device::cpu) {
+        shape = y.shape(), given = y.dtype(), kept = memory_statistics(device).in_use - before;
+      } else {
+        EXPECT_EQ(y.shape(), shape) << name_of(dtype);
+        EXPECT_EQ(y.dtype(), given) << name_of(dtype);
+        EXPECT_EQ(memory_statistics(device).in_use - before, kept) << name_of(dtype);
+        EXPECT_THROW(y.value().to_vector<float>(), ShapeError);
+      }
+    }
+  }
+}
 
 TEST_P(EachOp, CpuMatchesReferenceInFloat32) {
   const OpCase& c = GetParam();

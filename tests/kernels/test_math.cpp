@@ -1,4 +1,4 @@
-// test_math.cpp: exp, log, log1p, sigmoid, tanh and erf of cpu/math.h against double, over their whole range. This file compiles them for the
+// test_math.cpp: exp, log, log1p, sigmoid, tanh, the normal distribution and a root of cpu/math.h against double, over their whole range. This file compiles them for the
 // baseline; the wider instruction sets run them in the tests of activations and softmax.
 #define FOVEA_ISA under_test
 #include "kernels/cpu/math.h"
@@ -20,7 +20,10 @@ float exp_of(float x) { return under_test::exp(under_test::broadcast(x))[0]; }
 float log_of(float x) { return under_test::log(under_test::broadcast(x))[0]; }
 float sigmoid_of(float x) { return under_test::sigmoid(under_test::broadcast(x))[0]; }
 float tanh_of(float x) { return under_test::tanh(under_test::broadcast(x))[0]; }
-float erf_of(float x) { return under_test::erf(under_test::broadcast(x))[0]; }
+float exp_below_88_of(float x) { return under_test::exp_below_88(under_test::broadcast(x))[0]; }
+float normal_cdf_of(float x) { return under_test::normal_cdf(under_test::broadcast(x))[0]; }
+float gelu_slope_of(float x) { return under_test::gelu_slope(under_test::broadcast(x))[0]; }
+float inverse_fourth_root_of(float x) { return under_test::inverse_fourth_root(under_test::broadcast(x))[0]; }
 float log1p_of(float x) { return under_test::log1p(under_test::broadcast(x))[0]; }
 
 /// The error in units in the last place of the exact value (of the smallest normal, below it).
@@ -99,37 +102,77 @@ template <class F, class G> double worst_ulps(F f, G exact, float limit) {
   return worst;
 }
 
-TEST(Math, SigmoidTanhAndErfAreWithinTheirBounds) {
+TEST(Math, ExpBelow88IsExpWhereItsResultIsNormal) {
+  for (float x = -87.33f; x < 87.9f; x += 0.00917f) EXPECT_LT(ulps(exp_below_88_of(x), std::exp(double(x))), 2) << x;
+  EXPECT_EQ(exp_below_88_of(0.f), 1.f);
+  EXPECT_EQ(exp_below_88_of(-88.f), 0.f);
+  EXPECT_EQ(exp_below_88_of(-kInf), 0.f);
+  EXPECT_TRUE(std::isnan(exp_below_88_of(kNaN)));
+  EXPECT_TRUE(std::isnan(exp_below_88_of(-kNaN)));
+}
+
+TEST(Math, SigmoidAndTanhAreWithinThreeUlp) {
   EXPECT_LT(worst_ulps(
                 sigmoid_of, [](double x) { return 1 / (1 + std::exp(-x)); }, 87.f),
             3);
   EXPECT_LT(worst_ulps(
                 tanh_of, [](double x) { return std::tanh(x); }, 10.f),
             3);
-  EXPECT_LT(worst_ulps(
-                erf_of, [](double x) { return std::erf(x); }, 5.f),
-            2);
-  for (const float x : {0.624999f, 0.625f, 0.625001f}) EXPECT_LT(ulps(tanh_of(x), std::tanh(double(x))), 3);   // where branches meet
-  for (const float x : {0.92773f, 0.927734375f, 0.92774f}) EXPECT_LT(ulps(erf_of(x), std::erf(double(x))), 2);
+  for (float x = 0.1732867f; x < 0.1732869f; x = std::nextafter(x, 1.f))
+    EXPECT_LT(ulps(tanh_of(x), std::tanh(double(x))), 3) << x;   // where e^-2x stops to need a power of 2
 }
 
-TEST(Math, SigmoidTanhAndErfAtTheEdges) {
+TEST(Math, SigmoidAndTanhAtTheEdges) {
   EXPECT_EQ(sigmoid_of(0.f), 0.5f);
+  EXPECT_EQ(sigmoid_of(-0.f), 0.5f);
   for (const float x : {90.f, 1e30f, kInf}) {
     EXPECT_EQ(sigmoid_of(x), 1.f);
     EXPECT_EQ(sigmoid_of(-x), 0.f);
     EXPECT_EQ(tanh_of(x), 1.f);
     EXPECT_EQ(tanh_of(-x), -1.f);
-    EXPECT_EQ(erf_of(x), 1.f);
-    EXPECT_EQ(erf_of(-x), -1.f);
   }
   EXPECT_EQ(tanh_of(0.f), 0.f);
-  EXPECT_EQ(erf_of(0.f), 0.f);
+  EXPECT_TRUE(std::signbit(tanh_of(-0.f)));
   for (const float nan : {kNaN, -kNaN}) {
     EXPECT_TRUE(std::isnan(sigmoid_of(nan)));
     EXPECT_TRUE(std::isnan(tanh_of(nan)));
-    EXPECT_TRUE(std::isnan(erf_of(nan)));
   }
+}
+
+TEST(Math, NormalCdfAndGeluSlopeAreWithinTheirBounds) {
+  double worst_cdf = 0, worst_slope = 0;
+  for (float x = -8; x < 8; x += 0.0000617f) {
+    const double cdf = 0.5 * std::erfc(-double(x) / std::sqrt(2.)), density = std::exp(-0.5 * double(x) * double(x)) / std::sqrt(2 * M_PI);
+    worst_cdf = std::max(worst_cdf, std::abs(double(normal_cdf_of(x)) - cdf));
+    worst_slope = std::max(worst_slope, std::abs(double(gelu_slope_of(x)) - (cdf + double(x) * density)));
+  }
+  EXPECT_LT(worst_cdf, 1.2e-7);
+  EXPECT_LT(worst_slope, 2e-7);
+  RecordProperty("worst_cdf", std::to_string(worst_cdf * 1e9));
+  RecordProperty("worst_slope", std::to_string(worst_slope * 1e9));
+  EXPECT_EQ(normal_cdf_of(0.f), 0.5f);
+  EXPECT_EQ(gelu_slope_of(0.f), 0.5f);
+  for (const float x : {5.51f, 6.f, 1e30f, kInf}) {
+    EXPECT_EQ(normal_cdf_of(x), 1.f);
+    EXPECT_EQ(normal_cdf_of(-x), 0.f);
+  }
+  EXPECT_NEAR(gelu_slope_of(kInf), 1, 1e-7);
+  EXPECT_NEAR(gelu_slope_of(-kInf), 0, 1e-7);
+  for (const float nan : {kNaN, -kNaN}) {
+    EXPECT_TRUE(std::isnan(normal_cdf_of(nan)));
+    EXPECT_TRUE(std::isnan(gelu_slope_of(nan)));
+  }
+}
+
+TEST(Math, InverseFourthRootIsWithinTwoUlp) {
+  double worst = 0;
+  for (std::uint32_t bits = 0x00800000u; bits < 0x7f7fffffu; bits += 5003) {
+    const auto x = std::bit_cast<float>(bits);
+    if (x < 3.4e38f) worst = std::max(worst, ulps(inverse_fourth_root_of(x), std::pow(double(x), -0.25)));
+  }
+  EXPECT_LT(worst, 2);
+  EXPECT_EQ(inverse_fourth_root_of(kInf), inverse_fourth_root_of(3.4e38f));
+  EXPECT_TRUE(std::isnan(inverse_fourth_root_of(kNaN)));
 }
 
 }   // namespace

@@ -57,7 +57,7 @@ TYPED_TEST(Softplus, SameBits) {
   using T = TypeParam;
   const std::int64_t n = 50001;   // a task is 16384 elements
   const auto x = spread<T>(n, 6), dy = spread<T>(n, 7);
-  expect_same_bits(std::is_same_v<T, float> ? 0xdf74745050f25db2 : 0x9c81d39ad2ee0aac, [&] {
+  expect_same_bits(std::is_same_v<T, float> ? 0x4b1a60e9339e901a : 0x9c81d39ad2ee0aac, [&] {
     std::vector<T> y(x.size()), dx = dy;
     softplus_forward(Cpu{}, x.data(), y.data(), n);
     softplus_backward(Cpu{}, x.data(), dy.data(), dx.data(), n, true);

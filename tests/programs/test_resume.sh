@@ -1,7 +1,7 @@
 # Ctrl-C finishes the step, saves and says how to resume; the resumed run ends with the bytes of one that was left alone.
 . "$(dirname "$0")/expect.sh"
 start "$@"
-run=(--train-limit 2560 --eval-limit 100 --epochs 3 --batch 64)
+run=(--train-limit 2560 --eval-limit 100 --epochs 3 --batch 64 --stochastic-depth 0.2 --recompute true)
 
 expect 0 "$fovea" train "${run[@]}" --out whole
 
@@ -26,6 +26,9 @@ expect 0 "$fovea" train --resume cut --threads 1
 for f in last best; do cmp cut/$f.safetensors whole/$f.safetensors || fail "$f differs after resuming"; done
 [ "$(wc -l <cut/metrics.jsonl)" = 4 ] || fail "expected three epochs and a test result"
 expect 1 "$fovea" train --resume cut && one_line
+
+says cut/recipe.toml '^recompute = true' && says cut/recipe.toml '^stochastic_depth = 0\.2'
+expect 2 "$fovea" train --resume cut --recompute false && one_line && says err 'begun with true'
 
 # Killed outright, at any time: what is there resumes to the same end.
 "$fovea" train "${run[@]}" --out killed >out 2>err &

@@ -4,7 +4,8 @@
 #   examples -> vision -> nn, optim -> autograd -> tensor -> kernels      and fovea.h, which includes what users want
 #
 # 1. A folder includes itself and what the arrows reach.
-# 2. A public header (every .h of these folders but examples) includes the standard library and Fovea, nothing else.
+# 2. A public header (every .h of these folders but examples) includes the standard library and Fovea, nothing else. The headers of .cu
+#    files, kernels/cuda*.h and kernels/emulator/, are not public.
 # 3. Within these folders kernels/cpu/ (vector code, one namespace per instruction set) is for kernels/**/*_cpu.cpp alone; but
 #    isa.h, which only tells and sets the instruction set, is for everybody.
 # tests/ and bench/ may include anything, also files beside them.
@@ -41,7 +42,7 @@ while IFS=: read -r file line text; do
             $file != kernels/cpu/* && $file != kernels/*_cpu.cpp ]]; then
       complain "$file" "$line" "\"$name\" is for kernels/*_cpu.cpp"
     fi
-  elif [[ ( $file == *.h && -n ${reach[$folder]:-} && $folder != examples && $file != kernels/cpu/* || $file == fovea.h ) && $name == *[./]* ]]; then
+  elif [[ ( $file == *.h && -n ${reach[$folder]:-} && $folder != examples && $file != kernels/cpu/* && $file != kernels/cuda*.h && $file != kernels/emulator/*.h || $file == fovea.h ) && $name == *[./]* ]]; then
     complain "$file" "$line" "a public header includes the standard library and Fovea only, not <$name>"
   fi
 done < <(find . \( -name build -o -name runs -o -name .git -o -path ./tests/consumer \) -prune -o \

@@ -90,6 +90,37 @@ INSTANTIATE_TEST_SUITE_P(Forms, PyTorchFileTest, testing::Values("new.pth", "leg
                          [](const auto& form) { return std::string(form.param).substr(0, std::string(form.param).find('.')); });
 
 // A dictionary that holds the last one twice, 40 times over: 2^40 entries, were they walked.
+TEST(PyTorchWriter, ComesBackAsItWas) {
+  TensorFile file;
+  file.tensors = {{"layer.weight", Tensor::randn({3, 2, 5}, RandomKey{1})},
+                  {"d", Tensor::randn({2}, RandomKey{2}, DType::f64)},
+                  {"half", Tensor::randn({7}, RandomKey{3}).to(DType::bf16)},
+                  {"steps", Tensor::full({}, 1e12, DType::i64)},
+                  {"bytes", Tensor::full({300, 1}, 200, DType::u8)},
+                  {"empty", Tensor::zeros({0, 3})},
+                  {"\xc3\xa9", Tensor::zeros({1})}};
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "written.pth";
+  write_pytorch_file(path, file);
+  const PyTorchFile back = read_pytorch_file(path);
+  EXPECT_TRUE(back.ignored.empty());
+  ASSERT_EQ(back.tensors.tensors.size(), file.tensors.size());
+  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+    const auto& [name, t] = back.tensors.tensors[i];
+    EXPECT_EQ(name, file.tensors[i].first);
+    EXPECT_EQ(t.shape(), file.tensors[i].second.shape());
+    EXPECT_EQ(t.dtype(), file.tensors[i].second.dtype());
+    EXPECT_EQ(t.to_vector<double>(), file.tensors[i].second.to_vector<double>());
+  }
+  const auto size = fs::file_size(path);
+  write_pytorch_file(path, file);   // the same bytes
+  EXPECT_EQ(fs::file_size(path), size);
+  file.tensors.emplace_back("d", Tensor::zeros({1}));
+  EXPECT_THROW(write_pytorch_file(path, file), Error);
+  EXPECT_EQ(fs::file_size(path), size);   // the old file is still there
+  EXPECT_THROW(write_pytorch_file("/nowhere/x.pth", back.tensors), Error);
+}
+
 TEST(Pickle, EntriesThatNameEachOtherAreCounted) {
   std::string program = "\x80\x02}q";
   program += '\0';

@@ -61,6 +61,18 @@ class Checkpoint : public testing::Test {
   const fs::path folder_ = temporary_.path();
 };
 
+TEST_F(Checkpoint, ANetworkIsBuiltAsItsRecipeSays) {
+  ModelCard c = card();
+  c.model = "googlenet";
+  c.recipe = "model = 'googlenet'\nauxiliary_heads = true\ndropout = 0.1\n";
+  const auto saved = build(c.model, {.classes = 3, .channels = 1, .small_images = true, .auxiliary_heads = true});
+  save_model(folder_ / "m.safetensors", *saved, c);
+  EXPECT_TRUE(same(*saved, *load_model(folder_ / "m.safetensors").network));   // with both side classifiers
+  EXPECT_EQ(model_options(c).dropout, 0.1);
+  c.recipe = "";
+  EXPECT_FALSE(model_options(c).auxiliary_heads);
+}
+
 TEST_F(Checkpoint, GivesBackNetworkAndCard) {
   const auto saved = network(1);
   save_model(folder_ / "m.safetensors", *saved, card());

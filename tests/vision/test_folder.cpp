@@ -120,6 +120,7 @@ TEST_F(Folder, TheSplitIsStratifiedSeededAndOfWholeClasses) {
 
 TEST_F(Folder, EachMistakeHasItsLine) {
   const std::string root = root_.string();
+  fs::remove(root_);
   EXPECT_EQ(error_of(), root + ": no such folder");
   fs::create_directories(root_);
   EXPECT_EQ(error_of(), root + ": expected a folder train in it, with a folder of pictures for each class, got none");

@@ -1,12 +1,12 @@
-// Every variant has the published number of parameters, and one of each family the published state dictionary, entry by entry.
+// Every variant has the published number of parameters and of multiply-adds, and one of each family the published state dictionary, entry by entry.
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <map>
 #include <sstream>
 
-#include "nn/init.h"
 #include "nn/state.h"
+#include "vision/analysis/network_cost.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {
@@ -14,97 +14,109 @@ namespace {
 
 struct Count {
   const char* name;
-  std::int64_t parameters;
+  std::int64_t parameters, multiply_adds;
 };
 
-// With 1000 classes. Counted by PyTorch on torchvision's networks, and on timm's and mmpretrain's where torchvision lacks them.
+// With the classes, channels and size that each was published with (1000, 3, mostly 224). Counted by PyTorch on torchvision's networks, and on
+// timm's and mmpretrain's where torchvision lacks them; multiply-adds by hooks on convolutions, linear layers and attention, and again by the
+// matrix products that PyTorch's dispatcher saw.
 constexpr Count kCounts[] = {
-    {"alexnet", 61'100'840},
-    {"alexnet_2012", 60'965'224},
-    {"vgg11", 132'863'336},
-    {"vgg11_bn", 132'868'840},
-    {"vgg13", 133'047'848},
-    {"vgg13_bn", 133'053'736},
-    {"vgg16", 138'357'544},
-    {"vgg16_bn", 138'365'992},
-    {"vgg19", 143'667'240},
-    {"vgg19_bn", 143'678'248},
-    {"googlenet", 6'624'904},
-    {"googlenet_paper", 7'005'832},
-    {"resnet18", 11'689'512},
-    {"resnet34", 21'797'672},
-    {"resnet50", 25'557'032},
-    {"resnet101", 44'549'160},
-    {"resnet152", 60'192'808},
-    {"resnet50_v1_original", 25'557'032},
-    {"resnet50_c", 25'576'264},
-    {"resnet101_c", 44'568'392},
-    {"resnet18_d", 11'708'744},
-    {"resnet34_d", 21'816'904},
-    {"resnet50_d", 25'576'264},
-    {"resnet101_d", 44'568'392},
-    {"resnet152_d", 60'212'040},
-    {"wide_resnet50_2", 68'883'240},
-    {"wide_resnet101_2", 126'886'696},
-    {"resnext50_32x4d", 25'028'904},
-    {"resnext101_32x4d", 44'177'704},
-    {"resnext101_32x8d", 88'791'336},
-    {"resnext101_64x4d", 83'455'272},
-    {"se_resnet18", 11'778'592},
-    {"se_resnet34", 21'958'868},
-    {"se_resnet50", 28'088'024},
-    {"se_resnet101", 49'326'872},
-    {"se_resnext50_32x4d", 27'559'896},
-    {"mobilenet_v1_1.0", 4'231'976},
-    {"mobilenet_v1_0.75", 2'585'560},
-    {"mobilenet_v1_0.5", 1'331'592},
-    {"mobilenet_v1_0.25", 470'072},
-    {"mobilenet_v2", 3'504'872},
-    {"mobilenet_v3_small", 2'542'856},
-    {"mobilenet_v3_large", 5'483'032},
-    {"efficientnet_b0", 5'288'548},
-    {"efficientnet_b1", 7'794'184},
-    {"efficientnet_b2", 9'109'994},
-    {"efficientnet_b3", 12'233'232},
-    {"efficientnet_b4", 19'341'616},
-    {"efficientnet_b5", 30'389'784},
-    {"efficientnet_b6", 43'040'704},
-    {"efficientnet_b7", 66'347'960},
-    {"vit_tiny_p16", 5'717'416},
-    {"vit_small_p16", 22'050'664},
-    {"vit_small_p32", 22'878'952},
-    {"vit_b_16", 86'567'656},
-    {"vit_b_32", 88'224'232},
-    {"vit_l_16", 304'326'632},
-    {"vit_l_32", 306'535'400},
-    {"deit_tiny_distilled_p16", 5'910'800},
-    {"deit_small_distilled_p16", 22'436'432},
-    {"deit_base_distilled_p16", 87'338'192},
-    {"swin_t", 28'288'354},
-    {"swin_s", 49'606'258},
-    {"swin_b", 87'768'224},
-    {"convnext_tiny", 28'589'128},
-    {"convnext_small", 50'223'688},
-    {"convnext_base", 88'591'464},
-    {"convnext_large", 197'767'336},
+    {"alexnet", 61'100'840, 714'188'480},
+    {"alexnet_2012", 60'965'224, 724'406'816},
+    {"vgg11", 132'863'336, 7'609'090'048},
+    {"vgg11_bn", 132'868'840, 7'609'090'048},
+    {"vgg13", 133'047'848, 11'308'466'176},
+    {"vgg13_bn", 133'053'736, 11'308'466'176},
+    {"vgg16", 138'357'544, 15'470'264'320},
+    {"vgg16_bn", 138'365'992, 15'470'264'320},
+    {"vgg19", 143'667'240, 19'632'062'464},
+    {"vgg19_bn", 143'678'248, 19'632'062'464},
+    {"googlenet", 6'624'904, 1'498'376'192},
+    {"googlenet_paper", 7'005'832, 1'582'671'872},
+    {"resnet18", 11'689'512, 1'814'073'344},
+    {"resnet34", 21'797'672, 3'663'761'408},
+    {"resnet50", 25'557'032, 4'089'184'256},
+    {"resnet101", 44'549'160, 7'801'405'440},
+    {"resnet152", 60'192'808, 11'513'626'624},
+    {"resnet50_v1_original", 25'557'032, 3'857'973'248},
+    {"resnet50_c", 25'576'264, 4'328'824'832},
+    {"resnet101_c", 44'568'392, 8'041'046'016},
+    {"resnet18_d", 11'708'744, 2'053'713'920},
+    {"resnet34_d", 21'816'904, 3'903'401'984},
+    {"resnet50_d", 25'576'264, 4'328'824'832},
+    {"resnet101_d", 44'568'392, 8'041'046'016},
+    {"resnet152_d", 60'212'040, 11'753'267'200},
+    {"wide_resnet50_2", 68'883'240, 11'398'021'120},
+    {"wide_resnet101_2", 126'886'696, 22'753'050'624},
+    {"resnext50_32x4d", 25'028'904, 4'230'479'872},
+    {"resnext101_32x4d", 44'177'704, 7'969'996'800},
+    {"resnext101_32x8d", 88'791'336, 16'414'015'488},
+    {"resnext101_64x4d", 83'455'272, 15'460'270'080},
+    {"se_resnet18", 11'778'592, 1'814'160'384},
+    {"se_resnet34", 21'958'868, 3'663'918'592},
+    {"se_resnet50", 28'088'024, 4'091'699'200},
+    {"se_resnet101", 49'326'872, 7'806'148'608},
+    {"se_resnext50_32x4d", 27'559'896, 4'232'994'816},
+    {"mobilenet_v1_1.0", 4'231'976, 568'740'352},
+    {"mobilenet_v1_0.75", 2'585'560, 325'400'448},
+    {"mobilenet_v1_0.5", 1'331'592, 149'497'088},
+    {"mobilenet_v1_0.25", 470'072, 41'030'272},
+    {"mobilenet_v2", 3'504'872, 300'774'272},
+    {"mobilenet_v3_small", 2'542'856, 56'510'400},
+    {"mobilenet_v3_large", 5'483'032, 216'589'760},
+    {"efficientnet_b0", 5'288'548, 385'814'752},
+    {"efficientnet_b1", 7'794'184, 686'802'832},
+    {"efficientnet_b2", 9'109'994, 1'087'529'456},
+    {"efficientnet_b3", 12'233'232, 1'827'141'392},
+    {"efficientnet_b4", 19'341'616, 4'393'771'024},
+    {"efficientnet_b5", 30'389'784, 10'266'384'752},
+    {"efficientnet_b6", 43'040'704, 19'067'593'536},
+    {"efficientnet_b7", 66'347'960, 37'745'884'192},
+    {"vit_tiny_p16", 5'717'416, 1'253'683'200},
+    {"vit_small_p16", 22'050'664, 4'598'882'304},
+    {"vit_small_p32", 22'878'952, 1'142'909'952},
+    {"vit_b_16", 86'567'656, 17'563'828'224},
+    {"vit_b_32", 88'224'232, 4'409'186'304},
+    {"vit_l_16", 304'326'632, 61'554'712'576},
+    {"vit_l_32", 306'535'400, 15'377'539'072},
+    {"deit_tiny_distilled_p16", 5'910'800, 1'261'003'776},
+    {"deit_small_distilled_p16", 22'436'432, 4'624'140'288},
+    {"deit_base_distilled_p16", 87'338'192, 17'656'811'520},
+    {"swin_t", 28'288'354, 4'490'566'656},
+    {"swin_s", 49'606'258, 8'740'875'264},
+    {"swin_b", 87'768'224, 15'430'946'816},
+    {"convnext_tiny", 28'589'128, 4'455'531'264},
+    {"convnext_small", 50'223'688, 8'683'712'256},
+    {"convnext_base", 88'591'464, 15'354'729'472},
+    {"convnext_large", 197'767'336, 34'361'433'600},
+    // He et al. 2016, Table 6, with option A
+    {"resnet20_he_cifar", 269'722, 40'551'040},
+    {"resnet32_he_cifar", 464'154, 68'862'592},
+    {"resnet44_he_cifar", 658'586, 97'174'144},
+    {"resnet56_he_cifar", 853'018, 125'485'696},
+    {"resnet110_he_cifar", 1'727'962, 252'887'680},
+    {"plain20_he_cifar", 269'722, 40'551'040},   // a plain network has its twin's
+    {"plain110_he_cifar", 1'727'962, 252'887'680},
+    {"lenet5", 61'706, 416'520},
 };
 
-TEST(ModelEntries, ParametersAsPublished) {
-  const nn::NoInit no_init;
-  for (const Count& c : kCounts) EXPECT_EQ(build(c.name, {.classes = 1000})->parameter_count(), c.parameters) << c.name;
+TEST(ModelEntries, ParametersAndMultiplyAddsAsPublished) {
+  for (const Count& c : kCounts) {
+    const ModelSize s = model_size(model(c.name));
+    EXPECT_EQ(s.parameters, c.parameters) << c.name;
+    EXPECT_EQ(s.multiply_adds, c.multiply_adds) << c.name;
+  }
 }
 
-TEST(ModelEntries, ParametersOfNetworksForSmallPictures) {
-  const nn::NoInit no_init;
-  for (const Count& c : {Count{"resnet18", 11'173'962}, {"resnet34", 21'282'122}, {"resnet50", 23'520'842}})
-    EXPECT_EQ(build(c.name, {.classes = 10, .small_images = true})->parameter_count(), c.parameters) << c.name;
-  // He et al. 2016, Table 6, with option A; a plain network has its twin's.
-  for (const Count& c : {Count{"20", 269'722}, {"32", 464'154}, {"44", 658'586}, {"56", 853'018}, {"110", 1'727'962}})
-    for (const char* kind : {"resnet", "plain"})
-      EXPECT_EQ(build(std::string(kind) + c.name + "_he_cifar")->parameter_count(), c.parameters) << kind << c.name;
-  EXPECT_EQ(build("lenet5", {.channels = 1})->parameter_count(), 61'706);
+TEST(ModelEntries, NetworksForSmallPictures) {
+  for (const Count& c :
+       {Count{"resnet18", 11'173'962, 555'422'720}, {"resnet34", 21'282'122, 1'159'402'496}, {"resnet50", 23'520'842, 1'297'829'888}}) {
+    const NetworkCost cost = network_cost(c.name, {.classes = 10, .small_images = true}, 32, 1);
+    EXPECT_EQ(cost.total().parameters, c.parameters) << c.name;
+    EXPECT_EQ(cost.total().multiply_adds, c.multiply_adds) << c.name;
+  }
   // stem 144 + 32, stages 4,672, 14,528 and 57,728, classifier 650
-  EXPECT_EQ(build("resnet8_mnist", {.channels = 1})->parameter_count(), 77'754);
+  EXPECT_EQ(model_size(model("resnet8_mnist")).parameters, 77'754);
 }
 
 TEST(ModelEntries, NamesDifferAndPapersAreNamed) {
@@ -113,7 +125,14 @@ TEST(ModelEntries, NamesDifferAndPapersAreNamed) {
     EXPECT_EQ(seen[m.name]++, 0) << m.name;
     EXPECT_FALSE(m.description.empty() || m.paper.empty()) << m.name;
     EXPECT_GT(m.size, 0) << m.name;
+    EXPECT_TRUE(1998 <= m.year() && m.year() <= 2022) << m.name << " " << m.year();
+    if (m.published) {
+      EXPECT_TRUE(50 < m.published->top1 && m.published->top1 < 100 && !m.published->of.empty()) << m.name;
+    }
   }
+  EXPECT_EQ(model("resnet50").year(), 2016);
+  EXPECT_EQ(model("resnet50").published->top1, 76.13);
+  EXPECT_FALSE(model("plain20_he_cifar").published.has_value());
 }
 
 /// "model NAME", then a line for each entry: its name and extents.
@@ -130,7 +149,7 @@ std::map<std::string, std::vector<std::string>> published() {
 }
 
 TEST(ModelEntries, StateDictionariesAsPublished) {
-  const nn::NoInit no_init;
+  const DefaultDevice meta(Device::meta);
   const auto all = published();
   EXPECT_EQ(all.size(), 14u);
   for (const auto& [model, expected] : all) {

@@ -224,5 +224,33 @@ TEST(Models, TreeShowsTheNetwork) {
   EXPECT_NE(tree.find("    0: BasicBlock(16 -> 32, stride 2) "), std::string::npos) << tree;
 }
 
+/// Root mean square.
+double rms(const Variable& v) {
+  double sum = 0;
+  for (const double w : v.value().to_vector<double>()) sum += w * w;
+  return std::sqrt(sum / static_cast<double>(v.value().elements()));
+}
+
+TEST(Models, AlexNetAndVggStartAsTheirPapersSay) {
+  manual_seed(1);
+  const auto alexnet = build("alexnet_2012");
+  std::vector<double> biases;
+  for (const auto& [name, p] : alexnet->parameters()) {
+    if (name.ends_with("weight"))
+      EXPECT_NEAR(rms(p->value), 0.01, 2e-4) << name;
+    else
+      biases.push_back(p->value.value().to_vector<double>().back());
+  }
+  EXPECT_EQ(biases, (std::vector<double>{0, 1, 0, 1, 1, 1, 1, 0}));   // five convolutions, three linear layers
+  const auto vgg = build("vgg11");
+  for (const auto& [name, p] : vgg->parameters())
+    if (name.ends_with("bias"))
+      EXPECT_EQ(rms(p->value), 0) << name;
+    else if (name.starts_with("classifier"))
+      EXPECT_NEAR(rms(p->value), 0.01, 2e-4) << name;
+    else   // He: 2 / fan_out
+      EXPECT_NEAR(rms(p->value), std::sqrt(2. / static_cast<double>(9 * p->value.dim(0))), 2e-3) << name;
+}
+
 }   // namespace
 }   // namespace fovea::vision

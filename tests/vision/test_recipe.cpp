@@ -44,6 +44,37 @@ TEST(Recipe, WrittenAndReadBackIsTheSameBitForBit) {
   EXPECT_EQ(to_toml(r, false).find("data_dir"), std::string::npos);
 }
 
+TEST(Recipe, DropoutMayBeLeftToThePaper) {
+  EXPECT_FALSE(Recipe{}.dropout.has_value());
+  EXPECT_EQ(to_toml(Recipe{}, true).find("dropout"), std::string::npos);
+  Recipe r = parse_recipe("dropout = 0", "r.toml");
+  EXPECT_EQ(r.dropout, 0.);   // none is not the same as the paper's
+  EXPECT_EQ(parse_recipe(to_toml(r, true), "r.toml"), r);
+  set_field(r, field("dropout"), "0.25");
+  EXPECT_EQ(r.dropout, 0.25);
+  EXPECT_EQ(refusal("dropout = 1"), "mnist.toml:1: dropout: expected a number in 0..0.99, got '1'");
+}
+
+TEST(Recipe, WhatTheNetworkHasNoUseForIsRefused) {
+  const auto refused = [](const std::string& toml) -> std::string {
+    try {
+      check_recipe(parse_recipe(toml, "r.toml"));
+    } catch (const RecipeError& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refused("model = 'vgg11'\ndropout = 0.1"), "accepted");
+  EXPECT_EQ(refused("model = 'vgg11'\nstochastic_depth = 0.1"), "vgg11: expected no stochastic depth: there is none in VGG");
+  EXPECT_EQ(refused("dropout = 0.1"), "resnet8_mnist: expected no dropout: there is none in ResNet");
+  EXPECT_EQ(refused("auxiliary_heads = true"), "resnet8_mnist: expected no auxiliary heads: there are none in ResNet");
+  EXPECT_EQ(refused("model = 'alexnet'\nrecompute = true"), "alexnet: expected no recompute: AlexNet is not deep enough to have it");
+  EXPECT_EQ(refused("stochastic_depth = 0.2\nrecompute = true"), "accepted");
+  const ModelOptions o = network_options(parse_recipe("model = 'googlenet'\nauxiliary_heads = true\ndropout = 0.3", "r.toml"));
+  EXPECT_TRUE(o.auxiliary_heads);
+  EXPECT_EQ(o.dropout, 0.3);
+}
+
 TEST(Recipe, UnknownKeyNamesLineAndNearest) {
   EXPECT_EQ(refusal("lr = 0.1\n\nepoch = 3\n"), "mnist.toml:3: unknown key 'epoch' (did you mean epochs?)");
   EXPECT_EQ(refusal("[training]\nlr = 0.1\n").substr(0, 37), "mnist.toml:1: unknown key 'training'");

@@ -136,6 +136,14 @@ Tensor pattern(std::int64_t h, std::int64_t w, std::int64_t c) {
   return Tensor::from(x, {h, w, c});
 }
 
+TEST(Resize, SameBytesAsPillowsBicubic) {
+  EXPECT_EQ(resize(pattern(5, 7, 3), 2, 3, ResizeFilter::bicubic).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{137, 125, 149, 112, 146, 168, 190, 118, 100, 157, 148, 147, 87, 131, 198, 160, 148, 134}));
+  EXPECT_EQ(resize(pattern(3, 4, 1), 5, 6, ResizeFilter::bicubic).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{0,   9,  47, 104, 179, 230, 13,  57,  108, 109, 126, 141, 59,  138, 201,
+                                       124, 60, 25, 175, 195, 205, 168, 143, 132, 247, 224, 197, 195, 206, 216}));
+}
+
 TEST(Resize, SameBytesAsPillow) {   // expected: Image.resize(..., Image.BILINEAR) of Pillow
   EXPECT_EQ(resize(pattern(5, 7, 3), 2, 3).to_vector<std::int64_t>(),
             (std::vector<std::int64_t>{138, 128, 148, 113, 146, 163, 187, 118, 107, 155, 144, 152, 94, 133, 189, 160, 145, 136}));

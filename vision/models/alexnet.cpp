@@ -8,13 +8,14 @@
 //
 // Where we depart: alexnet_2012 is for images of 227 pixels, as the 224 of the paper do not give its 55x55; alexnet has 256 filters in its
 // fourth convolution, as torchvision's files have, where the paper's one-tower network has 384; a mean over 6x6 bins lets both take images
-// of other sizes; first weights are those of nn::Conv2d and nn::Linear (the paper: N(0, 0.01^2) and some biases of 1, section 5).
+// of other sizes; alexnet's first weights are those of nn::Conv2d and nn::Linear, and those of both for small pictures.
 #include "vision/models/alexnet.h"
 
 #include "autograd/shape_ops.h"
 #include "nn/activation.h"
 #include "nn/conv2d.h"
 #include "nn/dropout.h"
+#include "nn/init.h"
 #include "nn/local_response_norm.h"
 
 namespace fovea::vision {
@@ -43,6 +44,22 @@ AlexNet::AlexNet(const AlexNetConfig& config, const ModelOptions& o)
     if (c.pool) features_.add<nn::MaxPool2d>({.kernel = 3, .stride = 2});
     in = c.out;
   }
+  if (config.std > 0) start();
+}
+
+/// Section 5: "We initialized the weights in each layer from a zero-mean Gaussian distribution with standard deviation 0.01. We initialized
+/// the neuron biases in the second, fourth, and fifth convolutional layers, as well as in the fully-connected hidden layers, with the constant
+/// 1", so that ReLUs see positive inputs; the others with 0.
+void AlexNet::start() {
+  const auto fill = [&](Variable weight, Variable bias, double b) {
+    weight.assign(nn::normal(weight.shape(), config_.std, default_generator().next()));
+    bias.assign(Tensor::full(bias.shape(), b, bias.dtype()));
+  };
+  auto convolution = config_.convolutions.begin();
+  apply([&](Module& m) {
+    if (auto* conv = dynamic_cast<nn::Conv2d*>(&m)) fill(conv->weight(), conv->bias(), (convolution++)->bias);
+    if (auto* linear = dynamic_cast<nn::Linear*>(&m)) fill(linear->weight(), linear->bias(), linear == &head_ ? 0 : 1);
+  });
 }
 
 // Shapes at 224 (alexnet_2012 at 227): Fig. 2.
@@ -55,7 +72,7 @@ Variable AlexNet::forward(const Variable& x) { return head_(features(x)); }
 
 namespace {
 
-// out, kernel, stride, padding, groups, norm, pool
+// out, kernel, stride, padding, groups, norm, pool, bias
 const AlexNetConfig kOneTower{.name = "alexnet",   // Krizhevsky 2014, section 5
                               .convolutions = {{64, 11, 4, 2, 1, false, true},
                                                {192, 5, 1, 2, 1, false, true},
@@ -63,16 +80,17 @@ const AlexNetConfig kOneTower{.name = "alexnet",   // Krizhevsky 2014, section 5
                                                {256, 3, 1, 1, 1, false, false},
                                                {256, 3, 1, 1, 1, false, true}}};
 const AlexNetConfig kTwoTowers{.name = "alexnet_2012",   // Krizhevsky et al. 2012, section 3.5
-                               .convolutions = {{96, 11, 4, 0, 1, true, true},
-                                                {256, 5, 1, 2, 2, true, true},
-                                                {384, 3, 1, 1, 1, false, false},
-                                                {384, 3, 1, 1, 2, false, false},
-                                                {256, 3, 1, 1, 2, false, true}}};
+                               .convolutions = {{96, 11, 4, 0, 1, true, true, 0},
+                                                {256, 5, 1, 2, 2, true, true, 1},
+                                                {384, 3, 1, 1, 1, false, false, 0},
+                                                {384, 3, 1, 1, 2, false, false, 1},
+                                                {256, 3, 1, 1, 2, false, true, 1}},
+                               .std = 0.01};
 
 std::unique_ptr<Classifier> make(AlexNetConfig c, const ModelOptions& o) {
   if (o.small_images) {   // 32 pixels: a stem that keeps them, 3x3 before the classifier
     c.convolutions[0].kernel = 5, c.convolutions[0].stride = 1, c.convolutions[0].padding = 2;
-    c.pooled = 3, c.hidden = 1024;
+    c.pooled = 3, c.hidden = 1024, c.std = 0;
   }
   return std::make_unique<AlexNet>(c, o);
 }

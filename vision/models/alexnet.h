@@ -12,11 +12,13 @@ struct AlexNetConfig {
   struct Convolution {
     std::int64_t out, kernel, stride, padding, groups;
     bool norm, pool;   // local response norm and 3x3 maximum with stride 2 behind it
+    double bias = 0;   // to begin with
   };
   std::string name;
   std::vector<Convolution> convolutions;
   std::int64_t pooled = 6;      // side of what the classifier sees
   std::int64_t hidden = 4096;   // width of its two hidden layers
+  double std = 0;               // first weights N(0, std^2), and hidden biases of 1: section 5; 0: those of nn::Conv2d and nn::Linear
 };
 
 class AlexNet : public Classifier {
@@ -27,6 +29,8 @@ class AlexNet : public Classifier {
   std::string describe() const override { return config_.name; }
 
  private:
+  void start();
+
   AlexNetConfig config_;
   nn::Sequential& features_;
   nn::AdaptiveAvgPool2d& avgpool_;

@@ -52,6 +52,7 @@ ConvNeXt::ConvNeXt(const ConvNeXtConfig& config, const ModelOptions& o)
       smaller.add<nn::Conv2d>({.in = config.channels[stage - 1], .out = config.channels[stage], .kernel = 2, .stride = 2});
     }
     auto& blocks = features_.add<nn::Sequential>();
+    blocks.set_recompute(o.recompute);
     for (std::int64_t i = 0; i < config.depths[stage]; ++i, ++block)
       blocks.add<ConvNeXtBlock>(
           {.channels = config.channels[stage],

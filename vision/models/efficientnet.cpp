@@ -63,6 +63,7 @@ EfficientNet::EfficientNet(const EfficientNetConfig& config, const ModelOptions&
   layer(o.channels, in, 3, o.small_images ? 1 : 2);   // 112x112x32 for B0 at 224
   for (const Stage& s : kStages) {
     auto& stage = features_.add<nn::Sequential>();
+    stage.set_recompute(o.recompute);
     const std::int64_t out = channels(s.channels);
     for (std::int64_t i = 0; i < blocks(s.blocks); ++i, ++block) {
       stage.add<MBConv>({.in = in,

@@ -139,6 +139,7 @@ ResNet::ResNet(const ResNetConfig& config, const ModelOptions& o)
   for (const std::int64_t depth : config.depths) {
     if (depth == 0) break;
     auto& layer = add<nn::Sequential>("layer" + std::to_string(layers_.size() + 1));
+    layer.set_recompute(o.recompute);
     for (std::int64_t i = 0; i < depth; ++i, ++block) {
       const ResNetBlockOptions options{
           .in = in,
@@ -252,10 +253,13 @@ std::vector<ModelEntry> resnet_models() {
        .description = "for digits: a stem of stride 2, one basic block of 16, 32 and 64 channels each",
        .paper = kResNet,
        .size = 28,
-       .make = [](const ModelOptions& o) {
-         const ResNetConfig c{.name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
-         return std::make_unique<ResNet>(c, o);
-       }});
+       .make =
+           [](const ModelOptions& o) {
+             const ResNetConfig c{.name = "resnet8_mnist", .depths = {1, 1, 1, 0}, .width = 16, .stem_kernel = 3, .stem_pool = false};
+             return std::make_unique<ResNet>(c, o);
+           },
+       .channels = 1,
+       .classes = 10});
   for (const Row& row : rows())
     entries.push_back({.name = row.config.name,
                        .description = row.description,

@@ -54,6 +54,7 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config, const ModelOptions& o)
       fc_(add<nn::Linear>("fc", {.in = 64, .out = o.classes})) {
   std::int64_t in = 16, out = 16;
   for (nn::Sequential* layer : {&layer1_, &layer2_, &layer3_}) {
+    layer->set_recompute(o.recompute);
     for (std::int64_t i = 0; i < config.n; ++i) {
       layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2, .shortcut = config.shortcuts});
       in = out;
@@ -81,7 +82,8 @@ std::vector<ModelEntry> resnet_cifar_models() {
                                                   : "for CIFAR: the same layers without shortcuts, section 4.2",
                          .paper = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
                          .size = 32,
-                         .make = [c](const ModelOptions& o) { return std::make_unique<CifarResNet>(c, o); }});
+                         .make = [c](const ModelOptions& o) { return std::make_unique<CifarResNet>(c, o); },
+                         .classes = 10});
     }
   return entries;
 }

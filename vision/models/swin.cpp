@@ -70,6 +70,7 @@ SwinTransformer::SwinTransformer(const SwinConfig& config, const ModelOptions& o
       width *= 2;
     }
     auto& blocks = features_.add<nn::Sequential>();
+    blocks.set_recompute(o.recompute);
     for (std::int64_t i = 0; i < config.depths[stage]; ++i, ++block)
       blocks.add<SwinBlock>(
           {.width = width,

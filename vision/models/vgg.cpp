@@ -4,8 +4,8 @@
 // nonlinearities than one large filter (section 2.3). Names are torchvision's.
 //
 // Where we depart: the `_bn` variants have a batch norm behind each convolution, whose bias is kept, as in torchvision's files; the paper
-// has none. Columns A-LRN and C of the table are left out. First weights are those of nn::Conv2d and nn::Linear, where the paper
-// starts deep networks from trained shallow ones (section 3.1).
+// has none. Columns A-LRN and C of the table are left out. Where the paper starts deep networks from trained shallow ones (section 3.1), all
+// convolutions start as in He et al. 2015, who showed with these networks that this needs no such help; N(0, 0.01) there is N(0, 0.01^2) here.
 #include "vision/models/vgg.h"
 
 #include "autograd/shape_ops.h"
@@ -13,6 +13,7 @@
 #include "nn/batch_norm.h"
 #include "nn/conv2d.h"
 #include "nn/dropout.h"
+#include "nn/init.h"
 
 namespace fovea::vision {
 
@@ -22,6 +23,7 @@ VGG::VGG(const VGGConfig& config, const ModelOptions& o)
       avgpool_(add<nn::AdaptiveAvgPool2d>("avgpool", {.output_size = config.pooled})),
       classifier_(add<nn::Sequential>("classifier")),
       head_([&]() -> nn::Linear& {
+        const nn::NoInit below;
         const std::int64_t channels = config.stages.back().back();
         const double p = o.dropout.value_or(0.5);   // section 3.1
         classifier_.add<nn::Linear>({.in = channels * config.pooled * config.pooled, .out = config.hidden});
@@ -42,6 +44,12 @@ VGG::VGG(const VGGConfig& config, const ModelOptions& o)
     }
     features_.add<nn::MaxPool2d>({.kernel = 2, .stride = 2});
   }
+  classifier_.apply([](nn::Module& m) {
+    if (auto* linear = dynamic_cast<nn::Linear*>(&m)) {
+      Variable weight = linear->weight();
+      weight.assign(nn::normal(weight.shape(), 0.01, default_generator().next()));
+    }
+  });
 }
 
 // Shapes at 224: Table 1.

@@ -98,7 +98,7 @@ Variable TransformerEncoder::encode(const Variable& z, std::int64_t rows, std::i
     position = concatenate({slice(position, {.axis = 1, .end = o_.tokens}), reshape(resized, {1, rows * columns, o_.config.width})}, 1);
   }
   Variable y = dropout_(z + position);
-  for (TransformerBlock* layer : layers_) y = (*layer)(y);
+  for (TransformerBlock* layer : layers_) y = nn::run(*layer, y, o_.recompute);
   return (*ln_)(y);   // Eq. (4)
 }
 
@@ -114,7 +114,8 @@ VisionTransformer::VisionTransformer(const ViTConfig& config, const ModelOptions
                                                    .grid = config.size / config.patch,
                                                    .tokens = tokens_,
                                                    .dropout = o.dropout.value_or(0),
-                                                   .stochastic_depth = o.stochastic_depth})) {
+                                                   .stochastic_depth = o.stochastic_depth,
+                                                   .recompute = o.recompute})) {
   require(config.size % config.patch == 0, config.name, ": expected an image size that patches of ", config.patch, " divide, got ",
           config.size);
   Variable projection = conv_proj_.weight();

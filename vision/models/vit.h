@@ -49,6 +49,7 @@ class TransformerEncoder : public nn::Module {
     ViTConfig config;
     std::int64_t grid, tokens;   // patches along a side of the images that it is made for
     double dropout, stochastic_depth;
+    bool recompute;
   };
   explicit TransformerEncoder(const Options& o);
   Variable encode(const Variable& z, std::int64_t rows, std::int64_t columns);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "nn/init.h"
 #include "nn/state.h"
 #include "tensor/safetensors.h"
+#include "vision/training/recipe.h"
 
 namespace fovea::vision {
 namespace {
@@ -26,6 +28,7 @@ TensorFile describe(nn::Module& network, const ModelCard& card) {
                    {"mean", json(card.mean).dump()},
                    {"std", json(card.std).dump()},
                    {"recipe", card.recipe}};
+  if (card.filter == ResizeFilter::bicubic) file.metadata["interpolation"] = "bicubic";
   return file;
 }
 
@@ -55,6 +58,11 @@ Opened open(const std::filesystem::path& path) {
     if (input.size() != 3) throw Error("expected three extents");
     o.card.height = input[0], o.card.width = input[1], o.card.channels = input[2];
     if (file.metadata.contains("resize")) o.card.resize = json::parse(entry("resize")).get<std::int64_t>();
+    if (const auto it = file.metadata.find("interpolation"); it != file.metadata.end()) {
+      if (it->second != "bilinear" && it->second != "bicubic")
+        throw Error(detail::join(path.string(), ": damaged metadata: expected interpolation bilinear or bicubic, got '", it->second, "'"));
+      o.card.filter = it->second == "bicubic" ? ResizeFilter::bicubic : ResizeFilter::bilinear;
+    }
     o.card.class_names = json::parse(entry("classes")).get<std::vector<std::string>>();
     o.card.mean = json::parse(entry("mean")).get<std::vector<float>>();
     o.card.std = json::parse(entry("std")).get<std::vector<float>>();
@@ -92,19 +100,24 @@ OptimizerEntry on_disk(nn::Module& network, const std::string& name) {
 
 /// Why the entries are not those of the network, or "".
 std::string misfit(nn::Module& network, const TensorFile& file) {
-  const TensorFile own = nn::state_dict(network);
+  const auto shapes = nn::state_shapes(network);
+  const std::set<std::string> own = [&] {
+    std::set<std::string> names;
+    for (const auto& [name, shape] : shapes) names.insert(name);
+    return names;
+  }();
   std::string why;
   const auto note = [&](const std::string& line) { why += (why.empty() ? "" : "; ") + line; };
   std::vector<std::string> missing, unexpected;
-  for (const auto& [name, tensor] : own.tensors) {
+  for (const auto& [name, shape] : shapes) {
     const Tensor* t = file.find(name);
     if (!t)
       missing.push_back(name);
-    else if (t->shape() != tensor.shape())
-      note(detail::join(name, ": expected ", tensor.shape(), ", got ", t->shape()));
+    else if (t->shape() != shape)
+      note(detail::join(name, ": expected ", shape, ", got ", t->shape()));
   }
   for (const auto& [name, tensor] : file.tensors)
-    if (!own.find(name)) unexpected.push_back(name);
+    if (!own.contains(name)) unexpected.push_back(name);
   if (!missing.empty()) note(detail::join(missing.size(), " entries missing, first ", missing[0]));
   if (!unexpected.empty()) note(detail::join(unexpected.size(), " entries unexpected, first ", unexpected[0]));
   return why;
@@ -129,7 +142,9 @@ void save_model(const std::filesystem::path& path, nn::Module& network, const Mo
 
 ModelOptions model_options(const ModelCard& card) {
   const std::int64_t size = std::max(card.height, card.width);
-  return {.classes = std::ssize(card.class_names), .channels = card.channels, .image_size = size, .small_images = size <= 64};
+  ModelOptions o = network_options(parse_recipe(card.recipe, "recipe"));
+  o.classes = std::ssize(card.class_names), o.channels = card.channels, o.image_size = size, o.small_images = size <= 64;
+  return o;
 }
 
 LoadedModel load_model(const std::filesystem::path& path, Device device) {
@@ -137,7 +152,9 @@ LoadedModel load_model(const std::filesystem::path& path, Device device) {
   LoadedModel m{.card = o.card, .network = nullptr};
   try {
     const nn::NoInit no_init;   // every weight comes from the file
-    m.network = build(m.card.model, model_options(m.card));
+    ModelOptions options = model_options(m.card);
+    options.auxiliary_heads = o.network.find("aux1.fc1.weight") != nullptr;
+    m.network = build(m.card.model, options);
     m.network->to(DType::f32, device);
   } catch (const Error& e) {
     throw Error(path.string() + ": " + e.what());

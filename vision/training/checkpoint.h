@@ -5,7 +5,7 @@
 // shape in memory). The metadata:
 //   format "fovea", version "1"
 //   model, input (JSON: [height, width, channels]), resize (JSON: the shorter side of pictures before their middle is cut out; 0: they have
-//   the size of the input), classes (JSON: names), mean, std (JSON: per channel)
+//   the size of the input), interpolation ("bilinear" or "bicubic", of the resizing; absent: bilinear), classes (JSON: names), mean, std (JSON: per channel)
 //   recipe (TOML: what decided the result; neither threads nor paths, so equal runs give equal files)
 //   state (JSON, training checkpoints only)
 #pragma once
@@ -20,6 +20,7 @@
 #include "nn/module.h"
 #include "optim/optimizer.h"
 #include "vision/models/models.h"
+#include "vision/transforms/transform.h"
 
 namespace fovea::vision {
 
@@ -28,11 +29,16 @@ struct ModelCard {
   std::string model;   // for build()
   std::int64_t height = 0, width = 0, channels = 0;
   std::int64_t resize = 0;   // as InputOptions has it
+  ResizeFilter filter = ResizeFilter::bilinear;
   std::vector<std::string> class_names;
   std::vector<float> mean, std;   // of pixels / 255, per channel
   std::string recipe;
 };
-/// How the card's network is built: pictures of up to 64 pixels get the stem for small ones.
+/// What its pictures go through.
+inline InputOptions input_options(const ModelCard& card) {
+  return {.height = card.height, .width = card.width, .resize = card.resize, .filter = card.filter};
+}
+/// How the card's network is built: as its recipe says; pictures of up to 64 pixels get the stem for small ones.
 ModelOptions model_options(const ModelCard& card);
 
 /// Where a run stands: `step` steps of epoch number `epoch` (0, 1, ...) are done.

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "vision/models/models.h"
 #include "vision/text.h"
 
 namespace fovea::vision {
@@ -25,6 +24,13 @@ const std::vector<RecipeField>& recipe_fields() {
   }();
   static const std::vector<RecipeField> fields = {
       {"model", "the network, by name", &R::model, 0, 0, model_names},
+      {"dropout", "probability, in the networks that have it; unset: the paper's", &R::dropout, 0, 0.99},
+      {"stochastic_depth", "probability that the last block of a residual network is skipped; earlier ones less", &R::stochastic_depth, 0,
+       0.99},
+      {"auxiliary_heads", "GoogLeNet's two side classifiers, whose losses count 0.3 each", &R::auxiliary_heads},
+      {"recompute", "blocks of deep networks run again in the backward pass: less memory, a third more time", &R::recompute},
+      {"weights", "to begin with: a .pth or .safetensors file, or published ones by name (resnet50); other classes get a new classifier",
+       &R::weights},
       {"data",
        "the data set: by name, or a folder with train/, val/ and test/, in each a folder of pictures for each class",
        &R::data,
@@ -113,13 +119,13 @@ void set_string(Recipe& r, const RecipeField& f, std::string Recipe::*member, co
 }
 
 /// Written so that NaN is refused too.
-template <class T> void set_number(Recipe& r, const RecipeField& f, T Recipe::*member, T value, std::string_view text) {
+template <class T, class Member> void set_number(Recipe& r, const RecipeField& f, Member Recipe::*member, T value, std::string_view text) {
   const double v = static_cast<double>(value);
   if (!(v >= f.low && v <= f.high)) refuse(f, std::is_integral_v<T> ? "a whole number in" : "a number in", text);
   r.*member = value;
 }
 
-template <class T> void parse_number(Recipe& r, const RecipeField& f, T Recipe::*member, std::string_view text) {
+template <class T, class Member> void parse_number(Recipe& r, const RecipeField& f, Member Recipe::*member, std::string_view text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
@@ -152,6 +158,18 @@ void set_from_toml(Recipe& r, const RecipeField& f, const toml::node& node) {
 
 }   // namespace
 
+ModelOptions network_options(const Recipe& r) {
+  return {.auxiliary_heads = r.auxiliary_heads, .dropout = r.dropout, .stochastic_depth = r.stochastic_depth, .recompute = r.recompute};
+}
+
+void check_recipe(const Recipe& r) {
+  try {
+    model(r.model).check(network_options(r));
+  } catch (const ShapeError& e) {
+    throw RecipeError(e.what());
+  }
+}
+
 void set_field(Recipe& r, const RecipeField& f, std::string_view text) {
   std::visit(
       [&]<class T>(T Recipe::*member) {
@@ -161,14 +179,21 @@ void set_field(Recipe& r, const RecipeField& f, std::string_view text) {
           if (text != "true" && text != "false") refuse(f, "one of", text);
           r.*member = text == "true";
         } else {
-          parse_number(r, f, member, text);
+          parse_number<std::conditional_t<std::is_same_v<T, std::int64_t>, std::int64_t, double>>(r, f, member, text);
         }
       },
       f.member);
 }
 
 std::string field_text(const Recipe& r, const RecipeField& f) {
-  return std::visit([&](auto member) { return fmt::format("{}", r.*member); }, f.member);   // the shortest text that reads back the same
+  return std::visit(
+      [&]<class T>(T Recipe::*member) {   // the shortest text that reads back the same
+        if constexpr (std::is_same_v<T, std::optional<double>>)
+          return r.*member ? fmt::format("{}", *(r.*member)) : std::string();
+        else
+          return fmt::format("{}", r.*member);
+      },
+      f.member);
 }
 
 Recipe parse_recipe(std::string_view toml_text, const std::string& name, Recipe base) {
@@ -208,8 +233,8 @@ std::string to_toml(const Recipe& r, bool machine) {
   for (const RecipeField& f : recipe_fields()) {
     if (!f.decides_result && !machine) continue;
     std::string value = field_text(r, f);
+    if (value.empty()) continue;   // not set
     if (std::holds_alternative<std::string Recipe::*>(f.member)) {
-      if (value.empty()) continue;   // not set
       std::ostringstream quoted;
       quoted << toml::value<std::string>(value);
       value = quoted.str();

@@ -6,12 +6,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "tensor/error.h"
+#include "vision/models/models.h"
 
 namespace fovea::vision {
 
@@ -24,6 +25,11 @@ struct RecipeError : Error {
 struct Recipe {
   // What decides the result.
   std::string model = "resnet8_mnist";
+  std::optional<double> dropout{};   // unset: the paper's
+  double stochastic_depth = 0;
+  bool auxiliary_heads = false;
+  bool recompute = false;
+  std::string weights;   // what the network begins with: a file of any program, or published weights by name; "": random ones
   std::string data = "mnist";
   std::int64_t epochs = 12;
   std::int64_t batch = 128;
@@ -61,7 +67,7 @@ struct Recipe {
 struct RecipeField {
   const char* key;   // "label_smoothing" in a file, --label-smoothing as a flag
   const char* help;
-  std::variant<std::string Recipe::*, std::int64_t Recipe::*, double Recipe::*, bool Recipe::*> member;
+  std::variant<std::string Recipe::*, std::int64_t Recipe::*, double Recipe::*, bool Recipe::*, std::optional<double> Recipe::*> member;
   double low = 0, high = 0;                // of numbers, both included; the value 0 may stand below `low`: not set
   std::vector<std::string> choices = {};   // of strings; empty: any. "folder:PATH" sets data_dir as well
   bool decides_result = true;              // false: a matter of this machine; not part of a checkpoint
@@ -71,6 +77,11 @@ struct RecipeField {
 
 /// In the order of help texts and files.
 const std::vector<RecipeField>& recipe_fields();
+
+/// What the recipe says about the network itself.
+ModelOptions network_options(const Recipe& r);
+/// Throws RecipeError where it says something that the network has no use for.
+void check_recipe(const Recipe& r);
 
 /// Sets one field from text, as a flag does. Throws RecipeError with the range: "--lr: expected a number in 1e-06..100, got 'nan'".
 void set_field(Recipe& r, const RecipeField& field, std::string_view text);

@@ -15,6 +15,7 @@
 #include "optim/sgd.h"
 #include "vision/data/loader.h"
 #include "vision/models/models.h"
+#include "vision/weights/open_model.h"
 
 namespace fovea::vision {
 namespace {
@@ -33,6 +34,15 @@ optim::Schedule make_schedule(const Recipe& r, std::int64_t steps) {
   return optim::warmup(optim::cosine({.lr = r.lr, .steps = std::max<std::int64_t>(steps - rising, 1)}), rising, 0.04);
 }
 
+std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
+  const std::int64_t* label = labels.data<std::int64_t>();
+  std::int64_t n = 0;
+  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
+  return n;
+}
+
+}   // namespace
+
 std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& network) {
   optim::Parameters p(network.parameters());
   if (!r.decay_vectors) p.weight_decay(0, optim::undecayed);
@@ -48,15 +58,6 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& ne
   return std::make_unique<optim::SGD>(
       p, optim::SGDOptions{.lr = r.lr, .momentum = r.momentum, .weight_decay = r.weight_decay, .nesterov = nesterov});
 }
-
-std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
-  const std::int64_t* label = labels.data<std::int64_t>();
-  std::int64_t n = 0;
-  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
-  return n;
-}
-
-}   // namespace
 
 InputOptions input_of(const Recipe& r, const DataSplits& data) {
   std::optional<PictureShape> common = data.train.common_shape();
@@ -108,10 +109,22 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
 
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));
+  if (!recipe.weights.empty() && !o_.resume) begin_with_weights();
   network_->to(DType::f32, device_);
   optimizer_ = make_optimizer(recipe, *network_);
   steps_ = data_.train.size() / recipe.batch;   // a last batch that is not full is left out; the next epoch's order is another
   schedule_ = make_schedule(recipe, recipe.epochs * steps_);
+}
+
+void Trainer::begin_with_weights() {
+  std::FILE* const talk = o_.progress ? o_.progress : stderr;
+  const FoundWeights found = find_weights(recipe_.weights, talk);
+  try {
+    const ImportReport report = load_weights(*network_, recipe_.model, read_weight_file(found.path));
+    std::fprintf(talk, "weights %s: %s", found.path.c_str(), report.str().c_str());
+  } catch (const Error& e) {
+    throw Error(found.path.string() + ": " + e.what());
+  }
 }
 
 TrainingResult Trainer::run() {

@@ -48,6 +48,9 @@ struct TrainingResult {
 InputOptions input_of(const Recipe& recipe, const DataSplits& data);
 AugmentOptions augment_of(const Recipe& recipe, const InputOptions& input);
 
+/// The recipe's optimiser, with the network's parameters moved into its arena.
+std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, nn::Module& network);
+
 class Trainer {
  public:
   /// Builds the network, or throws ShapeError: fewer training pictures than a batch, sizes that do not go together.
@@ -57,6 +60,7 @@ class Trainer {
   TrainingResult run();
 
  private:
+  void begin_with_weights();
   /// False: interrupted.
   bool train_epoch();
   void finish_epoch();

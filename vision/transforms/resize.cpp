@@ -22,8 +22,17 @@ struct Filter {
   std::vector<std::int32_t> weights;
 };
 
-Filter triangle_filter(std::int64_t in, std::int64_t out) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out), stretch = std::max(scale, 1.0), support = stretch;
+double weight_at(double distance, ResizeFilter filter) {
+  const double t = std::abs(distance);
+  if (filter == ResizeFilter::bilinear) return std::max(0.0, 1 - t);
+  constexpr double a = -0.5;
+  if (t < 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
+  return t < 2 ? (((t - 5) * t + 8) * t - 4) * a : 0;
+}
+
+Filter make_filter(std::int64_t in, std::int64_t out, ResizeFilter filter) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out), stretch = std::max(scale, 1.0),
+               support = (filter == ResizeFilter::bilinear ? 1 : 2) * stretch;
   Filter f{.widest = static_cast<std::int64_t>(std::ceil(support)) * 2 + 1, .first = {}, .count = {}, .weights = {}};
   f.weights.resize(static_cast<std::size_t>(out * f.widest));
   std::vector<double> w(static_cast<std::size_t>(f.widest));
@@ -32,13 +41,12 @@ Filter triangle_filter(std::int64_t in, std::int64_t out) {
     const std::int64_t begin = std::max<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0);
     const std::int64_t n = std::min(static_cast<std::int64_t>(center + support + 0.5), in) - begin;
     double sum = 0;
+    for (std::int64_t k = 0; k < n; ++k)
+      sum += w[static_cast<std::size_t>(k)] = weight_at((static_cast<double>(k + begin) - center + 0.5) / stretch, filter);
     for (std::int64_t k = 0; k < n; ++k) {
-      const double distance = std::abs((static_cast<double>(k + begin) - center + 0.5) / stretch);
-      sum += w[static_cast<std::size_t>(k)] = std::max(0.0, 1 - distance);
+      const double x = w[static_cast<std::size_t>(k)] / sum * (1 << kPrecision);
+      f.weights[static_cast<std::size_t>(i * f.widest + k)] = static_cast<std::int32_t>(x < 0 ? x - 0.5 : x + 0.5);   // rounds
     }
-    for (std::int64_t k = 0; k < n; ++k)   // not negative, so + 0.5 rounds
-      f.weights[static_cast<std::size_t>(i * f.widest + k)] =
-          static_cast<std::int32_t>(0.5 + w[static_cast<std::size_t>(k)] / sum * (1 << kPrecision));
     f.first.push_back(begin);
     f.count.push_back(n);
   }
@@ -46,9 +54,10 @@ Filter triangle_filter(std::int64_t in, std::int64_t out) {
 }
 
 /// Filters the middle axis: x (outer, in, inner) -> y (outer, out, inner).
-void filter_axis(const std::uint8_t* x, std::uint8_t* y, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner) {
+void filter_axis(const std::uint8_t* x, std::uint8_t* y, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner,
+                 ResizeFilter filter) {
   constexpr std::int64_t kBlock = 16;   // sums that stay in registers; columns go block by block, the channels of a row one by one
-  const Filter f = triangle_filter(in, out);
+  const Filter f = make_filter(in, out, filter);
   const auto byte = [](std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kPrecision, 0, 255)); };
   for (std::int64_t o = 0; o < outer; ++o)
     for (std::int64_t i = 0; i < out; ++i) {
@@ -79,7 +88,7 @@ void require_picture(const char* op, const Tensor& image) {
 
 }   // namespace
 
-Tensor resize(const Tensor& image, std::int64_t height, std::int64_t width) {
+Tensor resize(const Tensor& image, std::int64_t height, std::int64_t width, ResizeFilter filter) {
   require_picture("resize", image);
   require(height >= 1 && width >= 1 && height <= 65536 && width <= 65536, "resize: expected a size of 1 to 65536, got ", height, " x ",
           width);
@@ -87,11 +96,11 @@ Tensor resize(const Tensor& image, std::int64_t height, std::int64_t width) {
   Tensor rows = image;
   if (width != W) {
     rows = Tensor::empty({H, width, C}, DType::u8, image.device());
-    filter_axis(image.data<std::uint8_t>(), rows.data<std::uint8_t>(), H, W, width, C);
+    filter_axis(image.data<std::uint8_t>(), rows.data<std::uint8_t>(), H, W, width, C, filter);
   }
   if (height == H) return width == W ? image.clone() : rows;
   Tensor y = Tensor::empty({height, width, C}, DType::u8, image.device());
-  filter_axis(std::as_const(rows).data<std::uint8_t>(), y.data<std::uint8_t>(), 1, H, height, width * C);
+  filter_axis(std::as_const(rows).data<std::uint8_t>(), y.data<std::uint8_t>(), 1, H, height, width * C, filter);
   return y;
 }
 

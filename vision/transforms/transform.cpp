@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "vision/transforms/resize.h"
-
 namespace fovea::vision {
 namespace {
 
@@ -61,12 +59,12 @@ void Transform::operator()(const Tensor& picture, std::int64_t index, float* y) 
     const Window box =
         random_resized_crop(picture.dim(0), picture.dim(1), augment_.resized, [&] { return resized_key_.uniform_f64(at++); });
     const Window all{.height = input_.height, .width = input_.width, .flip = flips(augment_, key_, index)};
-    return cut(resize(crop(picture, box), input_.height, input_.width), all, normalize_, y);
+    return cut(resize(crop(picture, box), input_.height, input_.width, input_.filter), all, normalize_, y);
   }
   Tensor sized = picture;
   if (input_.resize > 0) {
     const ResizedSize s = resized_size(picture.dim(0), picture.dim(1), input_.resize);
-    if (s.height != picture.dim(0) || s.width != picture.dim(1)) sized = resize(picture, s.height, s.width);
+    if (s.height != picture.dim(0) || s.width != picture.dim(1)) sized = resize(picture, s.height, s.width, input_.filter);
   } else {
     require(picture.dim(0) == input_.height && picture.dim(1) == input_.width, "expected a picture of ", input_.height, " x ", input_.width,
             " pixels, got ", picture.dim(0), " x ", picture.dim(1));

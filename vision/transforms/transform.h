@@ -12,12 +12,14 @@
 #include "tensor/random.h"
 #include "vision/transforms/crop.h"
 #include "vision/transforms/normalize.h"
+#include "vision/transforms/resize.h"
 
 namespace fovea::vision {
 
 struct InputOptions {
   std::int64_t height = 0, width = 0;   // of the network's input; 0: as all the pictures are
   std::int64_t resize = 0;              // the shorter side before cutting, at least the input's; 0: pictures have the input's size already
+  ResizeFilter filter = ResizeFilter::bilinear;
 };
 
 enum class Crop {

@@ -1,0 +1,112 @@
+// cuda.h: what every .cu file includes, and nothing else of CUDA's: the toolkit when nvcc compiles, the emulated one (kernels/emulator)
+// when a C++ compiler does. Below it the few idioms in which all kernels here are written: one way to launch, one to have shared memory,
+// one to move 16 bytes, one to combine a warp.
+#pragma once
+
+#ifdef FOVEA_CUDA_EMULATED
+#include "kernels/emulator/device.h"
+#include "kernels/emulator/ptx.h"
+#endif
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "kernels/backend.h"
+#include "kernels/bfloat16.h"
+#include "kernels/cuda_host.h"
+
+/// In front of a loop with a constant count: its body is written out, so that arrays indexed by the counter live in registers.
+#if defined(FOVEA_CUDA_EMULATED) && !defined(__clang__)
+#define FOVEA_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FOVEA_UNROLL _Pragma("unroll")
+#endif
+
+namespace fovea::kernels {
+
+constexpr int kWarp = 32;
+constexpr unsigned kFullWarp = 0xffffffffu;
+
+// ---- on the host ---------------------------------------------------------------------------------------------------------------
+
+struct LaunchShape {
+  dim3 grid, block;
+  std::size_t smem = 0;   // bytes: sizeof what shared_memory<> is asked for
+  cudaStream_t stream = nullptr;
+};
+
+/// ceil(n / per), as a number of blocks.
+inline unsigned blocks(std::int64_t n, std::int64_t per) {
+  const std::int64_t b = (n + per - 1) / per;
+  if (b > 0x7fffffff) throw std::length_error("CUDA: a grid of " + std::to_string(b) + " blocks is larger than a card takes");
+  return static_cast<unsigned>(b);
+}
+
+/// kernel(arguments...) on a grid, asynchronous, on the shape's stream. Throws if the card does not take the configuration.
+template <class... P, class... A> void launch(void (*kernel)(P...), const LaunchShape& s, const A&... arguments) {
+  if (s.smem > (48 << 10))   // beyond this a kernel must ask
+    check_cuda(
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(s.smem)),
+        "shared memory");
+#ifndef FOVEA_CUDA_EMULATED
+  kernel<<<s.grid, s.block, s.smem, s.stream>>>(static_cast<P>(arguments)...);
+  check_cuda(cudaGetLastError(), "launch");
+#else
+  check_cuda(emulator::launch_kernel(kernel, s.grid, s.block, s.smem, s.stream, arguments...), "launch");
+#endif
+}
+
+// ---- on the device ---------------------------------------------------------------------------------------------------------------
+
+/// The block's shared memory, as one struct. All of it starts out unwritten.
+template <class Smem> __device__ __forceinline__ Smem& shared_memory() {
+  static_assert(alignof(Smem) <= 128 && std::is_trivially_copyable_v<Smem>, "shared memory is raw: nothing is constructed in it");
+#ifndef FOVEA_CUDA_EMULATED
+  extern __shared__ __align__(128) unsigned char fovea_shared_memory[];
+  return *reinterpret_cast<Smem*>(fovea_shared_memory);
+#else
+  return *static_cast<Smem*>(emulator::shared_memory(sizeof(Smem)));
+#endif
+}
+
+/// As many T as 16 bytes hold: the widest access that there is. p must be a multiple of 16 bytes.
+template <class T> struct alignas(16) Wide {
+  static constexpr int kSize = 16 / sizeof(T);
+  T v[kSize];
+  __host__ __device__ __forceinline__ T& operator[](int i) { return v[i]; }
+  __host__ __device__ __forceinline__ const T& operator[](int i) const { return v[i]; }
+};
+template <class T> __device__ __forceinline__ Wide<T> load16(const T* p) {
+#ifndef FOVEA_CUDA_EMULATED
+  const uint4 raw = *reinterpret_cast<const uint4*>(p);
+#else
+  const emulator::Wide raw = emulator::load_wide(p);
+#endif
+  return std::bit_cast<Wide<T>>(raw);
+}
+template <class T> __device__ __forceinline__ void store16(T* p, const Wide<T>& v) {
+#ifndef FOVEA_CUDA_EMULATED
+  *reinterpret_cast<uint4*>(p) = std::bit_cast<uint4>(v);
+#else
+  emulator::store_wide(p, std::bit_cast<emulator::Wide>(v));
+#endif
+}
+__host__ __device__ __forceinline__ bool aligned16(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
+
+struct Sum {
+  template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a + b; }
+};
+struct Max {
+  template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a > b ? a : b; }
+};
+/// v of all 32 lanes combined, the same bits in every lane: lane i meets i ^ 16, then i ^ 8, ... and both compute the same.
+template <class T, class Op> __device__ __forceinline__ T warp_all_reduce(T v, Op op) {
+  for (int lanes = kWarp / 2; lanes > 0; lanes /= 2) v = op(v, __shfl_xor_sync(kFullWarp, v, lanes));
+  return v;
+}
+
+}   // namespace fovea::kernels
