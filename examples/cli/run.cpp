@@ -11,6 +11,7 @@
 #include "examples/cli/given_network.h"
 #include "nn/state.h"
 #include "vision/analysis/fixed_numbers.h"
+#include "vision/models/models.h"
 #include "vision/text.h"
 
 namespace fovea::cli {
@@ -67,7 +68,8 @@ int run(const RunFlags& flags) {
   const Variable logits = (*net)(Variable(x));
   handles.clear();
   out.tensors.emplace_back("logits", logits.value());
-  const auto auxiliary = net->take_auxiliary();
+  const auto classifier = dynamic_cast<vision::Classifier*>(net.get());
+  const auto auxiliary = classifier ? classifier->take_auxiliary() : std::vector<vision::Classifier::Auxiliary>{};
   for (std::size_t i = 0; i < auxiliary.size(); ++i) out.tensors.emplace_back(fmt::format("auxiliary.{}", i), auxiliary[i].logits.value());
   if (flags.grad) {
     Variable loss = loss_of(logits, labels ? labels->to(x.device()) : Tensor(), 0);

@@ -33,7 +33,7 @@ def dump(net, x):
 if __name__ == "__main__":
     from safetensors.torch import save_file
 
-    from networks import network
+    from networks import TIMM, network, transformer, vit_name
 
     p = argparse.ArgumentParser()
     for name in ("model", "weights", "activations"):
@@ -46,4 +46,7 @@ if __name__ == "__main__":
     if o.load:
         net.load_state_dict(torch.load(o.load, weights_only=True))
     torch.save({ours[n]: t for n, t in net.state_dict().items()}, o.weights)
-    save_file(dump(net.train(o.train), torch.load(o.input) if o.input else torch.randn(1, 3, o.size, o.size)), o.activations)
+    outputs = dump(net.train(o.train), torch.load(o.input) if o.input else torch.randn(1, 3, o.size, o.size))
+    if transformer(o.model) and o.model in TIMM:
+        outputs = {vit_name(n + ".").removesuffix("."): t for n, t in outputs.items()}
+    save_file(outputs, o.activations)

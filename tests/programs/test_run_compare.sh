@@ -62,8 +62,8 @@ says out '^bn1 .*<- the first that differs' && says out "fits with the batch's s
 # What people get wrong.
 expect 2 "$fovea" run resnet8_mnist --weights $weights --input x.safetensors --output y.safetensors --dump layer9 && one_line && says err 'no such layer'
 expect 1 "$fovea" run resnet8_mnst --weights $weights --input x.safetensors --output y.safetensors && one_line && says err 'did you mean resnet8_mnist'
-expect 1 "$fovea" run resnet20_he_cifar --weights $weights --input x.safetensors --output y.safetensors && one_line && says err 'not the weights of resnet20_he_cifar.*missing \(layer1.1.conv1'
-expect 1 "$fovea" run resnet8_mnist --weights $weights --classes 7 --input x.safetensors --output y.safetensors && one_line && says err 'expected \(7, 64\), got \(10, 64\)'
+expect 1 "$fovea" run resnet20_he_cifar --weights $weights --input x.safetensors --output y.safetensors && one_line && says err 'not weights of resnet20_he_cifar'
+expect 1 "$fovea" run resnet8_mnist --weights $weights --classes 7 --input x.safetensors --output y.safetensors && one_line && says err 'another number of classes than 7'
 expect 1 "$fovea" run resnet8_mnist --weights $weights --input $weights --output y.safetensors && one_line && says err 'expected a tensor "x"'
 safetensors flat.safetensors "x=F32:1568:pixels"
 expect 1 "$fovea" run resnet8_mnist --weights $weights --input flat.safetensors --output y.safetensors && one_line && says err 'expected x to be of rank 4'

@@ -202,6 +202,15 @@ TEST(LayerSuspects, OneForEachKindOfLayer) {
   EXPECT_EQ(suspects(still, shifted, x), Lines{"fits with a shift of half a window"});
 }
 
+TEST(LayerSuspects, ActivationsThatOtherLibrariesHaveWithinALayer) {
+  nn::BatchNorm2d norm({.channels = 4});
+  norm.eval();
+  const Tensor x = fixed_numbers("x", {1, 9, 9, 4}, 20);
+  const NoGrad no_grad;
+  const Variable y = norm(Variable(x));
+  EXPECT_EQ(layer_suspects(norm, x, {}, y.value(), relu6(y).value(), 1e-5), Lines{"fits with ReLU6 after it"});
+}
+
 TEST(LayerSuspects, MistakesThatNoOptionMakes) {
   const Tensor x = fixed_numbers("x", {1, 6, 6, 3}, 4), wide = fixed_numbers("x", {1, 9, 9, 4}, 4);
   const NoGrad no_grad;

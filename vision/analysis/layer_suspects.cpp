@@ -249,6 +249,8 @@ std::vector<std::string> layer_suspects(const nn::Module& m, const Tensor& input
     composite_suspects(trial, x, Variable(before));
   else
     pool_suspects(trial, m, x);
+  // timm's BatchNormAct2d, for one, has the activation inside.
+  if (m.children().empty() && !m.own_parameters().empty()) activation_suspects(trial, Variable(ours), " after it");
   general_suspects(trial, ours);
   return trial.take();
 }

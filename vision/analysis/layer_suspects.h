@@ -19,6 +19,7 @@ namespace fovea::vision {
 ///   MaxPool2d, AvgPool2d    rounding up; padding counted or not
 ///   ShiftedWindowAttention  without the shift; with it but without the mask
 ///   what has layers inside  another activation of the last layer's output `before`, also with the shortcut x added before or after, or as a gate of x
+///   those with parameters   an activation after it
 ///   any                     a constant factor; the axes of `expected` in another order than its shape says
 std::vector<std::string> layer_suspects(const nn::Module& m, const Tensor& x, const Tensor& before, const Tensor& ours,
                                         const Tensor& expected, double tolerance);
