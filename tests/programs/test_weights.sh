@@ -51,8 +51,8 @@ usage 'either --checkpoint FILE or --weights' predict p/test/dark/3.ppm
 usage '--mean: expected a number for each of 3 channels, got 2' import net.pth d.safetensors --model resnet20_he_cifar --mean 1,2
 usage 'expected a name that ends with' export a/best.safetensors net.onnx
 for file in "$source"/tests/tensor/damaged/{zip_bomb.pth,offsets_overlap.safetensors,pickle_billion_laughs.pth}; do
-  refuses "$(basename $file)" inspect $file
-  refuses "$(basename $file)" import $file d.safetensors --model resnet18
+  refuses "$(basename "$file")" inspect "$file"
+  refuses "$(basename "$file")" import "$file" d.safetensors --model resnet18
 done
 
 # Published weights: from PyTorch's cache, if their hash is right; else one line says which file to put where.
