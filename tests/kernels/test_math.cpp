@@ -1,5 +1,5 @@
-// test_math.cpp: exp, log, log1p, sigmoid, tanh, the normal distribution and a root of cpu/math.h against double, over their whole range. This file compiles them for the
-// baseline; the wider instruction sets run them in the tests of activations and softmax.
+// test_math.cpp: exp, log, log1p, sigmoid, tanh, the normal distribution and a root of cpu/math.h against double, over their whole range.
+// This file compiles them for the baseline; the wider instruction sets run them in the tests of activations and softmax.
 #define FOVEA_ISA under_test
 #include "kernels/cpu/math.h"
 

@@ -1,5 +1,4 @@
 // A checkpoint gives back what was saved, says what it is, and tells in one line why it cannot be used.
-#include "tests/temporary_folder.h"
 #include "vision/training/checkpoint.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include "autograd/reductions.h"
 #include "nn/state.h"
 #include "optim/sgd.h"
+#include "tests/temporary_folder.h"
 #include "vision/models/models.h"
 
 namespace fovea::vision {

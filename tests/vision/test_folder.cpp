@@ -1,5 +1,4 @@
 // Pictures in folders: what is found, how it is split, which forms it takes, and one clear line for each thing that can be wrong.
-#include "tests/temporary_folder.h"
 #include "vision/data/folder.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +9,7 @@
 #include <set>
 
 #include "kernels/parallel.h"
+#include "tests/temporary_folder.h"
 
 namespace fovea::vision {
 namespace {

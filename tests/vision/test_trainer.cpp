@@ -1,6 +1,5 @@
 // Training end to end on small made-up pictures: it learns, it is the same bytes for any number of threads, an interrupted run that is
 // resumed ends with the same bytes, and what goes wrong leaves what was saved.
-#include "tests/temporary_folder.h"
 #include "vision/training/trainer.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/parallel.h"
+#include "tests/temporary_folder.h"
 
 namespace fovea::vision {
 namespace {

@@ -8,7 +8,7 @@
 //
 // Where we depart: alexnet_2012 is for images of 227 pixels, as the 224 of the paper do not give its 55x55; alexnet has 256 filters in its
 // fourth convolution, as torchvision's files have, where the paper's one-tower network has 384; a mean over 6x6 bins lets both take images
-// of other sizes; alexnet's first weights are those of nn::Conv2d and nn::Linear, and those of both for small pictures.
+// of other sizes; first weights are the paper's in alexnet_2012, those of nn::Conv2d and nn::Linear in alexnet and for small pictures.
 #include "vision/models/alexnet.h"
 
 #include "autograd/shape_ops.h"

@@ -4,8 +4,9 @@
 // nonlinearities than one large filter (section 2.3). Names are torchvision's.
 //
 // Where we depart: the `_bn` variants have a batch norm behind each convolution, whose bias is kept, as in torchvision's files; the paper
-// has none. Columns A-LRN and C of the table are left out. Where the paper starts deep networks from trained shallow ones (section 3.1), all
-// convolutions start as in He et al. 2015, who showed with these networks that this needs no such help; N(0, 0.01) there is N(0, 0.01^2) here.
+// has none. Columns A-LRN and C of the table are left out. The paper draws first weights with variance 0.01 and starts deep networks from
+// trained shallow ones (section 3.1); here convolutions start as in He et al. 2015, who showed with such networks that this needs no such
+// help, and linear layers with variance 0.0001, both as torchvision does.
 #include "vision/models/vgg.h"
 
 #include "autograd/shape_ops.h"
