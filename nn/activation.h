@@ -16,8 +16,6 @@ class ActivationLayer : public Module {
   Variable forward(const Variable& x) override { return activate(x, activation_); }
   std::string describe() const override { return name_; }
 
-  Activation activation() const { return activation_; }
-
  protected:
   ActivationLayer(const char* name, Activation a) : name_(name), activation_(a) {}
 

@@ -32,7 +32,10 @@ BatchNormConfig BatchNorm2d::config() const {
           .training = training()};
 }
 
-std::int64_t BatchNorm2d::num_batches_tracked() const { return *static_cast<const Tensor&>(num_batches_tracked_).data<std::int64_t>(); }
+std::int64_t BatchNorm2d::num_batches_tracked() const {
+  const Tensor& n = num_batches_tracked_;
+  return n.device() == Device::meta ? 0 : *n.data<std::int64_t>();
+}
 
 void BatchNorm2d::count_batch() {
   if (!replaying() && num_batches_tracked_.device() != Device::meta) ++*num_batches_tracked_.data<std::int64_t>();

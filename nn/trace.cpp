@@ -36,11 +36,8 @@ Trace::Line Trace::line(const Module& m) const {
 
 std::size_t Trace::kept(const Module& m) const {
   const std::string name = owner(m);
-  const auto of = [&](const std::map<std::string, std::size_t>& bytes) {
-    const auto found = bytes.find(name);
-    return found == bytes.end() ? 0 : found->second;
-  };
-  const std::size_t now = of(memory_statistics(Device::meta).by_tag), then = of(before_);
+  const auto found = before_.find(name);
+  const std::size_t now = memory_in_use(name, Device::meta), then = found == before_.end() ? 0 : found->second;
   return now > then ? now - then : 0;
 }
 
@@ -62,7 +59,6 @@ Trace::Scope::Scope(const Module& m) {
 void Trace::Scope::gave(const Variable& y) {
   if (!watch_ || !y.defined()) return;
   watch_->line.output = y.shape();
-  watch_->line.gave = true;
 }
 
 Trace::Scope::~Scope() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "nn/module.h"
@@ -20,8 +21,7 @@ class Trace {
  public:
   struct Line {
     int runs = 0;
-    Shape output;                     // of the latest run that gave one
-    bool gave = false;                // whether there was one
+    std::optional<Shape> output;      // of the latest run that gave one
     std::int64_t multiply_adds = 0;   // of all runs; its children's not included
   };
 
@@ -51,8 +51,8 @@ class Trace {
   };
 
  private:
-  std::map<const Module*, Line> lines_;
-  std::map<std::string, std::size_t> before_;   // bytes on meta, by owner
+  mutable std::map<const Module*, Line> lines_;   // written while modules run, also of a const Trace
+  std::map<std::string, std::size_t> before_;     // bytes on meta, by owner
 };
 
 }   // namespace fovea::nn

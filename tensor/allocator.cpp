@@ -79,6 +79,10 @@ struct Count {
     in_use -= block;
     by_tag.find(tag)->second -= block;
   }
+  std::size_t of(std::string_view tag) const {
+    const auto entry = by_tag.find(tag);
+    return entry == by_tag.end() ? 0 : entry->second;
+  }
   MemoryStatistics statistics() const {
     MemoryStatistics s{.in_use = in_use, .peak = peak, .by_tag = {}};
     for (const auto& [tag, bytes] : by_tag)
@@ -128,6 +132,11 @@ class Allocator {
     MemoryStatistics s = count_.statistics();
     s.cached = cached_, s.from_system = from_system_;
     return s;
+  }
+
+  std::size_t in_use(std::string_view tag) {
+    const std::lock_guard lock(mutex_);
+    return count_.of(tag);
   }
 
   void reset_peak() {
@@ -223,6 +232,11 @@ MemoryStatistics memory_statistics(Device device) {
   if (device != Device::meta) return Allocator::instance().statistics();
   const std::lock_guard lock(Nowhere::instance().mutex);
   return Nowhere::instance().count.statistics();
+}
+std::size_t memory_in_use(std::string_view tag, Device device) {
+  if (device != Device::meta) return Allocator::instance().in_use(tag);
+  const std::lock_guard lock(Nowhere::instance().mutex);
+  return Nowhere::instance().count.of(tag);
 }
 void reset_peak_memory(Device device) {
   if (device != Device::meta) return Allocator::instance().reset_peak();

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tensor/dtype.h"
 
@@ -41,6 +42,8 @@ struct MemoryStatistics {
 std::shared_ptr<Storage> allocate(std::size_t bytes, Device device = Device::cpu);
 /// Of the memory that is there, or of the memory that the tensors on meta would take. There nothing is ever cached.
 MemoryStatistics memory_statistics(Device device = Device::cpu);
+/// Bytes in use under one tag, or by one owner on meta; 0 if nobody has used it.
+std::size_t memory_in_use(std::string_view tag, Device device = Device::cpu);
 void reset_peak_memory(Device device = Device::cpu);
 void release_cached_memory();
 /// One line a tag, for humans.

@@ -51,4 +51,11 @@ std::string did_you_mean(const std::string& word, const std::vector<std::string>
   return s + "?)";
 }
 
+std::string listed(const std::vector<std::string>& names, std::size_t shown) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) out += (i ? ", " : "") + names[i];
+  if (names.size() > shown) out += " and " + std::to_string(names.size() - shown) + " more";
+  return out;
+}
+
 }   // namespace fovea::vision

@@ -13,4 +13,7 @@ std::vector<std::string> nearest(const std::string& word, const std::vector<std:
 /// " (did you mean a, b or c?)", or "" when nothing is near: the end of an error message.
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& known);
 
+/// "a, b, c and 4 more": the first `shown` of a list that may be long.
+std::string listed(const std::vector<std::string>& names, std::size_t shown);
+
 }   // namespace fovea::vision

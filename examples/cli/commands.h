@@ -10,6 +10,7 @@
 #include "vision/data/folder.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
+#include "vision/weights/open_model.h"
 
 namespace fovea::cli {
 
@@ -58,6 +59,9 @@ struct DataRequest {
 };
 /// Loads it, and tells `talk` how that goes and what is there.
 vision::DataSplits load_data(const DataRequest& r, std::FILE* talk);
+
+/// Throws Error unless every weight came from the file, which `source` names: with random ones among them the numbers mean nothing.
+void require_all(const vision::OpenedModel& opened, const std::string& source);
 
 /// "device cpu (avx512), 2 threads"
 std::string machine_text(Device device);

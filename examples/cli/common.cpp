@@ -9,7 +9,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/parallel.h"
 #include "vision/analysis/confusion.h"
-#include "vision/weights/open_model.h"
+#include "vision/text.h"
 
 namespace fovea::cli {
 
@@ -123,8 +123,20 @@ vision::LoadedModel ModelFlags::load(Device device, std::FILE* talk) const {
     return vision::load_model(checkpoint, device);
   }
   vision::OpenedModel opened = vision::open_model(weights, model, {}, talk, device);
-  if (opened.report && !opened.report->load.complete()) fmt::print(talk, "{}: {}", weights, opened.report->str());
+  require_all(opened, weights);
   return std::move(opened.model);
+}
+
+void require_all(const vision::OpenedModel& opened, const std::string& source) {
+  if (!opened.report) return;
+  const auto some = [](const std::vector<std::string>& names) { return names.empty() ? "" : " (" + vision::listed(names, 1) + ")"; };
+  const nn::LoadReport& load = opened.report->load;
+  if (opened.report->fresh)
+    throw Error(fmt::format("{}: its classifier has another number of classes than {}", source, opened.model.card.class_names.size()));
+  if (!load.missing.empty() || !load.wrong_shape.empty())
+    throw Error(fmt::format("{}: not all of {}'s weights: {} entries fit, {} are missing{}, {} have another shape{}", source,
+                            opened.model.card.model, load.matched.size(), load.missing.size(), some(load.missing), load.wrong_shape.size(),
+                            some(load.wrong_shape)));
 }
 
 std::string machine_text(Device device) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "examples/cli/given_network.h"
+#include "vision/text.h"
 
 namespace fovea::cli {
 namespace {
@@ -26,13 +27,6 @@ std::string difference_text(const vision::ActivationComparison& result) {
   return fmt::format("by {:.1e} of the largest value; before it the largest error was {:.1e}", c.error, before);
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 6;
-  std::string out;
-  for (std::size_t i = 0; i < names.size() && i < kShown; ++i) out += (i ? ", " : "") + names[i];
-  return names.size() > kShown ? out + fmt::format(" and {} more", names.size() - kShown) : out;
-}
-
 int compare(const CompareFlags& flags) {
   flags.network.machine.apply();
   char* end = nullptr;
@@ -50,8 +44,8 @@ int compare(const CompareFlags& flags) {
   for (std::size_t i = 0; i < result.layers.size(); ++i)
     fmt::print("{:<{}}  {:<{}}  {}{}\n", result.layers[i].layer, width, result.layers[i].ours.str(), shape, error_text(result.layers[i]),
                result.first == i ? "  <- the first that differs" : "");
-  if (!result.not_in_file.empty()) fmt::print("not in the file: {}\n", listed(result.not_in_file));
-  if (!result.not_in_network.empty()) fmt::print("not in the network: {}\n", listed(result.not_in_network));
+  if (!result.not_in_file.empty()) fmt::print("not in the file: {}\n", vision::listed(result.not_in_file, 6));
+  if (!result.not_in_network.empty()) fmt::print("not in the network: {}\n", vision::listed(result.not_in_network, 6));
   if (!result.first) {
     fmt::print("all {} layers are equal within {:g}\n", result.layers.size(), tolerance);
     return 0;

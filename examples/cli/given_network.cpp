@@ -9,14 +9,6 @@
 #include "vision/weights/open_model.h"
 
 namespace fovea::cli {
-namespace {
-
-std::string first_of(const std::vector<std::string>& list) {
-  return list.empty() ? "" : fmt::format(" ({}{})", list[0], list.size() > 1 ? ", ..." : "");
-}
-
-}   // namespace
-
 void NetworkFlags::add_to(Command& command) {
   command.text("model", model, "the network's name, as in resnet50", {.type = "NAME", .required = true});
   command.text("--weights", weights, "its weights in PyTorch's names and layout: .safetensors, .pth or .pt",
@@ -31,19 +23,10 @@ void NetworkFlags::add_to(Command& command) {
   machine.add_to(command);
 }
 
-std::unique_ptr<nn::Module> given_network(const NetworkFlags& flags, std::int64_t channels) {
+std::unique_ptr<vision::Classifier> given_network(const NetworkFlags& flags, std::int64_t channels) {
   const vision::ImportOptions o{.classes = flags.classes, .channels = channels, .image_size = flags.image_size};
   vision::OpenedModel opened = vision::open_model(flags.weights, flags.model, o, stderr, flags.machine.where());
-  if (opened.report) {   // all of it, or the numbers mean nothing
-    const nn::LoadReport& load = opened.report->load;
-    if (opened.report->fresh)
-      throw Error(
-          fmt::format("{}: its classifier has another number of classes than {}", flags.weights, opened.model.card.class_names.size()));
-    if (!load.missing.empty() || !load.wrong_shape.empty())
-      throw Error(fmt::format("{}: not all of {}'s weights: {} entries fit, {} are missing{}, {} have another shape{}", flags.weights,
-                              flags.model, load.matched.size(), load.missing.size(), first_of(load.missing), load.wrong_shape.size(),
-                              first_of(load.wrong_shape)));
-  }
+  require_all(opened, flags.weights);
   nn::Module& net = *opened.model.network;
   net.train(flags.train);
   net.apply([](nn::Module& m) {

@@ -20,7 +20,7 @@ struct NetworkFlags {
 
 /// With every weight from the file, or an Error that says which are missing or do not fit. `channels` is of the images. In training mode dropout
 /// and stochastic depth are off, since nobody can compare what is random.
-std::unique_ptr<nn::Module> given_network(const NetworkFlags& flags, std::int64_t channels);
+std::unique_ptr<vision::Classifier> given_network(const NetworkFlags& flags, std::int64_t channels);
 
 /// The tensor `name` of a file, in floats; Error where it is missing, not of rank `rank`, not of floats, or not finite.
 Tensor given_tensor(const TensorFile& file, const std::string& path, const std::string& name, int rank);

@@ -68,8 +68,7 @@ int run(const RunFlags& flags) {
   const Variable logits = (*net)(Variable(x));
   handles.clear();
   out.tensors.emplace_back("logits", logits.value());
-  const auto classifier = dynamic_cast<vision::Classifier*>(net.get());
-  const auto auxiliary = classifier ? classifier->take_auxiliary() : std::vector<vision::Classifier::Auxiliary>{};
+  const auto auxiliary = net->take_auxiliary();
   for (std::size_t i = 0; i < auxiliary.size(); ++i) out.tensors.emplace_back(fmt::format("auxiliary.{}", i), auxiliary[i].logits.value());
   if (flags.grad) {
     Variable loss = loss_of(logits, labels ? labels->to(x.device()) : Tensor(), 0);

@@ -33,18 +33,12 @@ std::string bytes_text(std::size_t bytes) {
   return unit[0] == 'B' ? fmt::format("{} B", bytes) : fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, unit);
 }
 
-std::string shape_text(const Shape& s) {
-  std::string text;
-  for (const std::int64_t extent : s.dims()) text += (text.empty() ? "" : ", ") + fmt::format("{}", extent);
-  return "(" + text + ")";
-}
-
 /// One line of the table.
 using Cells = std::array<std::string, 6>;
 Cells cells(const LayerCost& l, std::int64_t all, const std::string& name) {
   return {
       l.depth == 0 ? name : l.path,
-      l.ran == LayerCost::Ran::itself  ? shape_text(l.output)
+      l.ran == LayerCost::Ran::itself  ? l.output.str()
       : l.ran == LayerCost::Ran::fused ? "fused"
                                        : "-",
       l.parameters > 0 ? with_commas(l.parameters) : "-",

@@ -54,7 +54,7 @@ TEST(Trace, TellsWhatEachLayerDidFusedOnesToo) {
   EXPECT_EQ(trace.line(net).multiply_adds, 0);   // nothing but its children's
   EXPECT_EQ(trace.line(block).output, (Shape{2, 4, 4, 16}));
   EXPECT_EQ(trace.line(norm).runs, 1);
-  EXPECT_FALSE(trace.line(norm).gave);   // fused away
+  EXPECT_FALSE(trace.line(norm).output.has_value());   // fused away
   EXPECT_EQ(trace.line(net).output, (Shape{2, 10}));
   EXPECT_EQ(trace.kept(conv), 2u * 4 * 4 * 16 * 4 + 4 * 64);   // the raw output; mean, 1 / deviation, scale, shift
   EXPECT_EQ(trace.kept(norm), 0u);

@@ -47,6 +47,10 @@ refuses 'not weights of mobilenet_v2' import net.pth d.safetensors --model mobil
 refuses 'name it with --model' import net.pth d.safetensors
 refuses 'no such file, and no published weights of that name \(did you mean resnet50' import resnet5O d.safetensors
 refuses 'did you mean resnet20_he_cifar' import net.pth d.safetensors --model resnet20_he_cifer
+# Half of a network's weights predict nothing; a checkpoint knows its own classes and size.
+refuses "not all of resnet32_he_cifar's weights: .* are missing" predict --weights net.pth --model resnet32_he_cifar p/test/dark/3.ppm
+refuses 'another number of classes than 5: 2' import a/best.safetensors d.safetensors --classes 5
+mkdir net && refuses 'net: no such file' predict --weights net p/test/dark/3.ppm && rmdir net
 usage 'either --checkpoint FILE or --weights' predict p/test/dark/3.ppm
 usage '--mean: expected a number for each of 3 channels, got 2' import net.pth d.safetensors --model resnet20_he_cifar --mean 1,2
 usage 'expected a name that ends with' export a/best.safetensors net.onnx

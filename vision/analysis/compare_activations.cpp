@@ -104,10 +104,8 @@ ActivationComparison compare_activations(nn::Module& net, const TensorFile& file
         c.error = fitting.defined() ? relative_difference(ours, fitting) : std::numeric_limits<double>::infinity();
         if (!fitting.defined())
           c.problem = "other shape";
-        else if (!finite(*theirs))
-          c.problem = "NaN or infinity in the file";
-        else if (!finite(ours))
-          c.problem = "NaN or infinity here";
+        else if (std::isinf(c.error))
+          c.problem = !finite(*theirs) ? "NaN or infinity in the file" : !finite(ours) ? "NaN or infinity here" : "all zeros in the file";
         if (!(c.error <= tolerance) && !result.first) {
           result.first = result.layers.size();
           culprit = &m, culprit_x = x.value(), culprit_ours = ours, before = last;

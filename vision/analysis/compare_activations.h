@@ -29,7 +29,7 @@ struct LayerComparison {
   std::string layer, description;
   Shape ours, theirs;   // as this framework has it, as the file has it
   /// Of the layout of theirs that comes nearest: (N, C, H, W) or (N, H, W, C), axes of extent 1 aside. Infinite where no layout has our
-  /// shape, or one side has numbers that are not finite; `problem` says which.
+  /// shape, one side has numbers that are not finite, or theirs is all zeros and ours is not; `problem` says which.
   double error = 0;
   std::string problem = "";
 };

@@ -86,7 +86,13 @@ void layer_norm_suspects(Trial& trial, const nn::LayerNorm& m, const Variable& x
 
 void conv_suspects(Trial& trial, const nn::Conv2d& m, const Variable& x) {
   const nn::Conv2dOptions& o = m.options();
-  const auto with = [&](Conv2dConfig c) { return [&m, &x, c] { return conv2d(x, m.weight(), m.bias(), c); }; };
+  const auto with = [&](Conv2dConfig c) {
+    return [&m, &x, &trial, c] {
+      const kernels::Conv2dShape s = conv2d_shape("conv2d", x.shape(), m.weight().shape(), c);   // before the work: most do not fit
+      require(trial.expected().shape() == Shape{s.n, s.p(), s.q(), s.k}, "conv2d: another shape");
+      return conv2d(x, m.weight(), m.bias(), c);
+    };
+  };
   std::set<std::array<std::int64_t, 3>> tried{{o.padding.h, o.stride.h, o.dilation.h}};
   const auto attempt = [&](std::int64_t padding, std::int64_t stride, std::int64_t dilation) {
     if (!tried.insert({padding, stride, dilation}).second) return;
@@ -136,12 +142,14 @@ void pool_suspects(Trial& trial, const nn::Module& m, const Variable& x) {
     MaxPool2dConfig c = max->options();
     c.ceil_mode = !c.ceil_mode;
     trial.attempt(c.ceil_mode ? "with its size rounded up" : "with its size rounded down", [&] { return max_pool2d(x, c); });
-    for (std::int64_t padding = 0; padding <= c.kernel.h / 2; ++padding)
+    for (std::int64_t padding = 0; padding <= c.kernel.h / 2; ++padding) {
+      if (padding == c.padding.h) continue;
       trial.attempt(detail::join("with padding ", padding, " (here ", c.padding.h, ")"), [&] {
         MaxPool2dConfig other = max->options();
         other.padding = padding;
         return max_pool2d(x, other);
       });
+    }
   }
   if (const auto* avg = dynamic_cast<const nn::AvgPool2d*>(&m)) {
     for (const bool ceil : {false, true})

@@ -26,10 +26,10 @@ template <class Kept> LayerCost& add_lines(nn::Module& m, int depth, const nn::T
   const std::size_t at = to.size();
   to.push_back({.path = m.path(),
                 .depth = depth,
-                .ran = line.gave        ? LayerCost::Ran::itself
+                .ran = line.output      ? LayerCost::Ran::itself
                        : line.runs == 0 ? LayerCost::Ran::no
                                         : LayerCost::Ran::fused,
-                .output = line.output,
+                .output = line.output.value_or(Shape()),
                 .parameters = 0,
                 .multiply_adds = line.multiply_adds,
                 .kept = kept(m)});
@@ -100,22 +100,22 @@ ModelSize model_size(const ModelEntry& entry) {
 
 std::vector<OptimizerCost> optimizer_costs(const std::string& model, const ModelOptions& o) {
   const DefaultDevice meta(Device::meta);
-  const auto of = [](const MemoryStatistics& s, const char* tag) {
-    const auto found = s.by_tag.find(tag);
-    return found == s.by_tag.end() ? 0 : found->second;
-  };
   const auto field =
       std::find_if(recipe_fields().begin(), recipe_fields().end(), [](const RecipeField& f) { return f.key == std::string("optimizer"); });
   std::vector<OptimizerCost> costs;
   for (const std::string& name : field->choices) {
     const auto net = build(model, o);
-    const MemoryStatistics before = memory_statistics(Device::meta);
+    const auto held = [&] {
+      const auto of = [](const char* tag) { return memory_in_use(tag, Device::meta); };
+      return OptimizerCost{.optimizer = name, .parameters = of("parameters"), .gradients = of("gradients"), .state = of("optimiser")};
+    };
+    const OptimizerCost before = held();
     Recipe recipe;
     recipe.optimizer = name;
     const auto optimizer = make_optimizer(recipe, *net);
-    const MemoryStatistics with = memory_statistics(Device::meta);
-    const auto grown = [&](const char* tag) { return of(with, tag) - of(before, tag); };
-    costs.push_back({.optimizer = name, .parameters = grown("parameters"), .gradients = grown("gradients"), .state = grown("optimiser")});
+    OptimizerCost cost = held();
+    cost.parameters -= before.parameters, cost.gradients -= before.gradients, cost.state -= before.state;
+    costs.push_back(cost);
   }
   return costs;
 }

@@ -38,8 +38,7 @@ struct Opened {
   optim::State optimizer;
   ModelCard card;
 };
-Opened open(const std::filesystem::path& path) {
-  TensorFile file = read_safetensors(path);
+Opened open(const std::filesystem::path& path, TensorFile file) {   // path: for messages
   const auto entry = [&](const char* key) -> const std::string& {
     const auto it = file.metadata.find(key);
     if (it == file.metadata.end())
@@ -147,8 +146,10 @@ ModelOptions model_options(const ModelCard& card) {
   return o;
 }
 
-LoadedModel load_model(const std::filesystem::path& path, Device device) {
-  Opened o = open(path);
+LoadedModel load_model(const std::filesystem::path& path, Device device) { return load_model(path, read_safetensors(path), device); }
+
+LoadedModel load_model(const std::filesystem::path& path, TensorFile file, Device device) {
+  Opened o = open(path, std::move(file));
   LoadedModel m{.card = o.card, .network = nullptr};
   try {
     const nn::NoInit no_init;   // every weight comes from the file
@@ -187,7 +188,7 @@ void save_training(const std::filesystem::path& path, nn::Module& network, const
 }
 
 TrainingState load_training(const std::filesystem::path& path, nn::Module& network, const ModelCard& card, optim::Optimizer& optimizer) {
-  const Opened o = open(path);
+  const Opened o = open(path, read_safetensors(path));
   const auto text = o.network.metadata.find("state");
   if (text == o.network.metadata.end())
     throw Error(path.string() + ": holds a network but no training to continue: expected a last.safetensors");

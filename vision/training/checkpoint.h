@@ -19,6 +19,7 @@
 
 #include "nn/module.h"
 #include "optim/optimizer.h"
+#include "tensor/safetensors.h"
 #include "vision/models/models.h"
 #include "vision/transforms/transform.h"
 
@@ -53,13 +54,15 @@ struct TrainingState {
 
 struct LoadedModel {
   ModelCard card;
-  std::unique_ptr<nn::Module> network;
+  std::unique_ptr<Classifier> network;
 };
 /// Writes the network alone. As with write_safetensors, `path` holds the old file or the new one, whatever happens.
 void save_model(const std::filesystem::path& path, nn::Module& network, const ModelCard& card);
 /// Builds the network that the file names and loads it; for training checkpoints too. Throws Error naming the file: not a
 /// checkpoint, cut short, a model this build does not know, weights that do not fit it.
 LoadedModel load_model(const std::filesystem::path& path, Device device = Device::cpu);
+/// The same of a file that has been read; `path` stands in messages.
+LoadedModel load_model(const std::filesystem::path& path, TensorFile file, Device device);
 
 void save_training(const std::filesystem::path& path, nn::Module& network, const ModelCard& card, const optim::Optimizer& optimizer,
                    const TrainingState& state);

@@ -85,7 +85,7 @@ void check_recipe(const Recipe& r);
 
 /// Sets one field from text, as a flag does. Throws RecipeError with the range: "--lr: expected a number in 1e-06..100, got 'nan'".
 void set_field(Recipe& r, const RecipeField& field, std::string_view text);
-/// A field's value as text: what set_field takes.
+/// A field's value as text: what set_field takes; "" for one that is not set.
 std::string field_text(const Recipe& r, const RecipeField& field);
 
 /// Applies the keys of a recipe to `base`. Throws RecipeError, "mnist.toml:3: unknown key 'epoch'; did you mean 'epochs'?", or Error when

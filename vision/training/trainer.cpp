@@ -97,6 +97,8 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
   data_.test = data_.test.first(recipe.eval_limit);
   require(data_.train.size() >= recipe.batch, "batch: expected at most the number of training pictures (", data_.train.size(), "), got ",
           recipe.batch);
+  Recipe said = recipe;   // where a file lies does not decide the result
+  said.weights = std::filesystem::path(recipe.weights).filename().string();
   card_ = {.model = recipe.model,
            .height = input_.height,
            .width = input_.width,
@@ -105,7 +107,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
            .class_names = data_.train.class_names(),
            .mean = data_.mean,
            .std = data_.std,
-           .recipe = to_toml(recipe, false)};
+           .recipe = to_toml(said, false)};
 
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));

@@ -9,6 +9,7 @@
 #include "autograd/interpolate.h"
 #include "nn/batch_norm.h"
 #include "nn/init.h"
+#include "vision/text.h"
 #include "vision/weights/names.h"
 
 namespace fovea::vision {
@@ -187,14 +188,6 @@ int adapt_norms(nn::Module& network, double eps) {
   return changed;
 }
 
-/// "a, b, c and 4 more"
-std::string some(const std::vector<std::string>& names, std::size_t shown) {
-  std::string out;
-  for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) out += (i ? ", " : "") + names[i];
-  if (names.size() > shown) out += detail::join(" and ", names.size() - shown, " more");
-  return out;
-}
-
 /// Classes that the file's classifier has where it is not ours, told by the entries that differ in their first extent only: all from ours
 /// to the same other number. 0: none.
 std::int64_t other_classes(const Translated& t, const Shapes& expected, std::int64_t classes) {
@@ -271,7 +264,7 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
     std::vector<std::string> names;
     for (const auto& [name, tensor] : file.tensors.tensors) names.push_back(name);
     throw Error(detail::join("not weights of ", model, ": of its ", shapes.size(), " entries ", fits, " are in the file, which has ",
-                             names.size(), " (", some(names, 3), "), under the names of any library that is known for it"));
+                             names.size(), " (", listed(names, 3), "), under the names of any library that is known for it"));
   }
   report.load = nn::load_state_dict(network, {.tensors = std::move(t.entries), .metadata = {}});
   if (t.scheme->norm_eps != 0)
@@ -288,7 +281,7 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
   });
   if (!fresh.empty())
     report.notes.push_back(
-        detail::join("the file is for ", other, " classes, the network for ", classes, ": its classifier is new (", some(fresh, 4), ")"));
+        detail::join("the file is for ", other, " classes, the network for ", classes, ": its classifier is new (", listed(fresh, 4), ")"));
   if (!auxiliary.empty()) report.notes.push_back(detail::join(auxiliary.size(), " entries of auxiliary heads left out"));
   if (!constants.empty())
     report.notes.push_back(detail::join(constants.size(), " entries that are constant or count steps kept as they were"));
@@ -297,7 +290,7 @@ ImportReport load_weights(Classifier& network, const std::string& model, const W
                                 report.load.wrong_shape.size() - fresh.size() - auxiliary.size() - t.left_out.size();
   if (elsewhere > 0) report.notes.push_back(detail::join(elsewhere, " tensors elsewhere in the file not read"));
   if (!file.ignored.empty())
-    report.notes.push_back("not made, as nothing but tensors is: " + some({file.ignored.begin(), file.ignored.end()}, 8));
+    report.notes.push_back("not made, as nothing but tensors is: " + listed({file.ignored.begin(), file.ignored.end()}, 8));
   if (o.strict && (!report.load.complete() || !fresh.empty()))
     throw Error(detail::join("does not fit ", model, " exactly:\n", report.str()));
   return report;
@@ -307,8 +300,7 @@ Imported import_weights(const std::string& model, const WeightFile& file, const 
   Imported result;
   constexpr std::int64_t kGuess = 1000;
   ModelOptions options{.classes = o.classes > 0 ? o.classes : kGuess, .channels = o.channels};
-  const auto entry = std::find_if(models().begin(), models().end(), [&](const ModelEntry& m) { return m.name == model; });
-  const std::int64_t size = entry == models().end() ? 0 : entry->size;
+  const std::int64_t size = vision::model(model).size;
   options.image_size = o.image_size;
   const auto make = [&] {
     const nn::NoInit no_init;

@@ -45,7 +45,8 @@ fs::path pytorch_cache() {
   return (named.empty() ? user_cache() / "torch" : fs::path(named)) / "hub" / "checkpoints";
 }
 
-/// Runs a program with its standard output on ours for errors; its exit code, or -1 when there is no such program.
+/// Runs a program; it shares our standard output and error, so it must be told to print nothing to the former. Its exit code, or -1 when
+/// there is no such program.
 int run(std::vector<std::string> words) {
   std::vector<char*> arguments;
   for (std::string& w : words) arguments.push_back(w.data());

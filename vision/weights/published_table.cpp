@@ -1,4 +1,5 @@
 // published_table.cpp: a row for each published file. Sources: torchvision 0.29's, timm 1.0's and mmpretrain 1.2's own tables.
+#include "vision/data/pictures.h"
 #include "vision/weights/published.h"
 
 namespace fovea::vision {
@@ -113,6 +114,7 @@ constexpr Row kRows[] = {
 const std::vector<PublishedWeights>& published_weights() {
   static const std::vector<PublishedWeights> table = [] {
     std::vector<PublishedWeights> all;
+    const ChannelStatistics imagenet = published_statistics("imagenet");
     for (const Row& r : kRows) {
       const bool half = r.normalization == Normalization::half;
       all.push_back({.model = r.model,
@@ -121,8 +123,8 @@ const std::vector<PublishedWeights>& published_weights() {
                      .resize = r.resize,
                      .crop = r.crop,
                      .filter = r.filter,
-                     .mean = half ? std::vector<float>(3, 0.5f) : std::vector<float>{0.485f, 0.456f, 0.406f},
-                     .std = half ? std::vector<float>(3, 0.5f) : std::vector<float>{0.229f, 0.224f, 0.225f},
+                     .mean = half ? std::vector<float>(3, 0.5f) : imagenet.mean,
+                     .std = half ? std::vector<float>(3, 0.5f) : imagenet.std,
                      .top1 = r.top1});
     }
     return all;
