@@ -203,6 +203,7 @@ void bench_memory(const Settings& s, const std::string& group) {
     fmt::print("{:<34}{:>9}{:>8}{:>8}{:>8}{:>14}{:>16}\n", group, "ms", "GB/s", "copy", "% copy", "PyTorch eager", "torch.compile");
   }
   for (const Case& c : cases) {
+    if (c.name.find(s.only) == std::string::npos) continue;
     const std::vector<double> medians = median_seconds({{c.name, c.run}, copy}, s.repeats);
     const double seconds = medians[0], best = 2 * kArray / medians[1];   // bytes a second, in the same moments
     if (s.json) {

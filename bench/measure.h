@@ -18,6 +18,7 @@ struct Settings {
   std::string set = "all";
   int repeats = 7;
   std::string peer;   // a Python that has PyTorch; empty: without
+  std::string only;   // cases whose name contains this
 };
 
 /// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
