@@ -1,5 +1,5 @@
-// cuda_ptx.h: the instructions without a name in CUDA C++, each as a function: asynchronous copies, and the tensor core. The only inline
-// assembly of the project. sm_80 and later.
+// cuda_ptx.h: instructions of PTX, each as a function: asynchronous copies, and what feeds and runs the tensor core. All that the project has of
+// PTX. sm_80 and later.
 #pragma once
 
 #include "kernels/cuda.h"
@@ -54,7 +54,7 @@ __device__ __forceinline__ void load_matrix_x4(std::uint32_t (&r)[4], const void
                : "r"(shared_address(row))
                : "memory");
 #else
-  const emulator::Wide w = emulator::load_matrices(row, 4, false);
+  const emulator::Wide w = emulator::load_matrices(row, false);
   r[0] = static_cast<std::uint32_t>(w.low), r[1] = static_cast<std::uint32_t>(w.low >> 32);
   r[2] = static_cast<std::uint32_t>(w.high), r[3] = static_cast<std::uint32_t>(w.high >> 32);
 #endif
@@ -67,7 +67,7 @@ __device__ __forceinline__ void load_matrix_x4_transposed(std::uint32_t (&r)[4],
                : "r"(shared_address(row))
                : "memory");
 #else
-  const emulator::Wide w = emulator::load_matrices(row, 4, true);
+  const emulator::Wide w = emulator::load_matrices(row, true);
   r[0] = static_cast<std::uint32_t>(w.low), r[1] = static_cast<std::uint32_t>(w.low >> 32);
   r[2] = static_cast<std::uint32_t>(w.high), r[3] = static_cast<std::uint32_t>(w.high >> 32);
 #endif
@@ -107,7 +107,7 @@ __device__ __forceinline__ std::uint32_t to_tf32(float x) {
   asm("cvt.rna.tf32.f32 %0, %1;\n" : "=r"(r) : "f"(x));
   return r;
 #else
-  return (std::bit_cast<std::uint32_t>(x) + 0x1000u) & 0xffffe000u;
+  return x == x ? (std::bit_cast<std::uint32_t>(x) + 0x1000u) & 0xffffe000u : 0x7fffffffu;
 #endif
 }
 

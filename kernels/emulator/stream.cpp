@@ -186,7 +186,6 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
   streams().events.insert(*e);
   return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t* e) { return cudaEventCreateWithFlags(e, cudaEventDefault); }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   std::lock_guard lock(runtime_mutex());
   if (streams().events.erase(e) == 0) return bad_handle("cudaEventDestroy");
@@ -230,13 +229,6 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
   stream->capture = new CUgraph_st;
   stream->capture_origin = true;
   ++streams().captures;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* status) {
-  FOVEA_ENTER;
-  const CUstream_st* stream = resolve(s);
-  if (!stream) return bad_handle("cudaStreamIsCapturing");
-  *status = stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* g) {
