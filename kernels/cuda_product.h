@@ -17,7 +17,7 @@
 #include <type_traits>
 
 #include "kernels/cuda_gemm.h"
-#include "kernels/cuda_ptx.h"
+#include "kernels/cuda_tiles.h"
 
 namespace fovea::kernels {
 
@@ -45,7 +45,6 @@ class FastDivide {
 
 /// Four elements in one access: 16 bytes of float, 8 of bfloat16. p must be a multiple of them.
 template <class T> struct Four { T v[4]; };
-using EightBytes [[gnu::may_alias]] = std::uint64_t;
 template <class T> __device__ __forceinline__ Four<T> load4(const T* p) {
   if constexpr (sizeof(T) == 4)
     return std::bit_cast<Four<T>>(load16(p));
@@ -58,23 +57,8 @@ template <class T> __device__ __forceinline__ void store4(T* p, const Four<T>& v
   else
     *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(v);
 }
-__device__ __forceinline__ void store8(float* p, float a, float b) {
-  *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(float2{a, b});
-}
 
 // ---- shared memory -----------------------------------------------------------------------------------------------------------------------
-
-/// Rows x Cols elements. The 16-byte pieces of a row are permuted by an exclusive or with its number, so that the same piece of 8 rows in
-/// turn (what ldmatrix and strided threads read) lies in 8 different groups of 4 banks, as does a run of 8 pieces.
-template <class T, int Rows, int Cols> struct SharedTile {
-  static constexpr int kPiece = Wide<T>::kSize, kPieces = Cols / kPiece;
-  static_assert(kPieces % 4 == 0);
-  alignas(16) T data[Rows * Cols];
-  __device__ __forceinline__ T* at(int row, int col) {
-    const int turn = kPieces % 8 == 0 ? row & 7 : (row >> 1) & 3;   // rows of 64 bytes: two of them lie in one line of banks
-    return data + row * Cols + ((col / kPiece) ^ turn) * kPiece + col % kPiece;
-  }
-};
 
 /// Which way an operand lies in memory, and so in shared memory.
 enum class Major {
