@@ -17,7 +17,7 @@
 #include <type_traits>
 
 #include "kernels/cuda_gemm.h"
-#include "kernels/cuda_ptx.h"
+#include "kernels/cuda_tiles.h"
 
 namespace fovea::kernels {
 
@@ -44,18 +44,6 @@ class FastDivide {
 };
 
 // ---- shared memory -----------------------------------------------------------------------------------------------------------------------
-
-/// Rows x Cols elements. The 16-byte pieces of a row are permuted by an exclusive or with its number, so that the same piece of 8 rows in
-/// turn (what ldmatrix and strided threads read) lies in 8 different groups of 4 banks, as does a run of 8 pieces.
-template <class T, int Rows, int Cols> struct SharedTile {
-  static constexpr int kPiece = Wide<T>::kSize, kPieces = Cols / kPiece;
-  static_assert(kPieces % 4 == 0);
-  alignas(16) T data[Rows * Cols];
-  __device__ __forceinline__ T* at(int row, int col) {
-    const int turn = kPieces % 8 == 0 ? row & 7 : (row >> 1) & 3;   // rows of 64 bytes: two of them lie in one line of banks
-    return data + row * Cols + ((col / kPiece) ^ turn) * kPiece + col % kPiece;
-  }
-};
 
 /// Which way an operand lies in memory, and so in shared memory.
 enum class Major {

@@ -100,6 +100,16 @@ __device__ __forceinline__ void mma_tf32(float (&c)[4], const std::uint32_t (&a)
   c[0] = d.v[0], c[1] = d.v[1], c[2] = d.v[2], c[3] = d.v[3];
 #endif
 }
+/// Two floats rounded to bfloat16, ties to even: a pair of a fragment.
+__device__ __forceinline__ std::uint32_t to_bf16_pair(float low, float high) {
+#ifndef FOVEA_CUDA_EMULATED
+  std::uint32_t r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+#else
+  return bfloat16(low).bits | std::uint32_t{bfloat16(high).bits} << 16;
+#endif
+}
 /// x rounded to tf32, ties away from zero.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {
 #ifndef FOVEA_CUDA_EMULATED
