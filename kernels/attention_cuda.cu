@@ -1,7 +1,9 @@
-// attention_cuda.cu: rows at fixed strides, a bias that is read from memory. The work is in cuda_attention_streamed.h.
+// attention_cuda.cu: rows at fixed strides, a bias that is read from memory. The work is in cuda_attention_resident.h for heads of up to 64
+// elements and 256 tokens in bfloat16 (a ViT at 224 pixels has 197), and in cuda_attention_streamed.h for all others.
 #include "kernels/attention.h"
 
 #include "kernels/cuda_attention_pairs.h"
+#include "kernels/cuda_attention_resident.h"
 
 namespace fovea::kernels {
 namespace {
@@ -38,6 +40,7 @@ struct StridedPlace : HeadPlace {
   __device__ __forceinline__ int row(int token) const { return token; }
   __device__ __forceinline__ int code(int token) const { return token; }
   __device__ __forceinline__ float added(int i, int j) const { return bias ? bias[std::int64_t{i} * keys + j] : 0.f; }
+  template <int kThreads> __device__ __forceinline__ void load_table(float*, int) {}
 
  private:
   const float* biases;
@@ -52,6 +55,25 @@ void check(const AttentionShape& s) {
 
 template <class T> bool rows_aligned(const T* p, const RowStrides& s) {
   return aligned16(p) && (s.batch | s.token | s.head) % Wide<T>::kSize == 0;
+}
+
+/// A block for each head of each batch: 32 keys a warp, whose dk and dv take 128 registers of each lane, and queries in rounds of 32.
+template <int kTokens> struct StridedForm {
+  static constexpr int kWarps = kTokens / 32, kKeyTiles = 2, kKeys = kTokens, kRound = 32, kN = 4, kRounds = 0, kStep = 64, D = 64;
+  static constexpr int kTableRows = 1, kPairRows = 1, kPairs = 1;
+};
+/// f(form) if one fits.
+template <class T, class F> bool with_resident_form(const AttentionShape& s, bool wide, const F& f) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    const std::int64_t tokens = max_of(s.queries, s.keys);
+    if (!wide || s.dim > 64 || tokens > 256) return false;
+    if (tokens > 128)
+      f(StridedForm<256>{});
+    else
+      f(StridedForm<128>{});
+    return true;
+  }
+  return false;
 }
 
 std::int64_t bias_size(const AttentionShape& s) { return s.bias_groups * s.heads * s.queries * s.keys; }
@@ -70,7 +92,10 @@ void attention_forward(Cuda be, const T* q, const T* k, const T* v, const acc_t<
   check(s);
   if (s.batch * s.heads * s.queries == 0) return;
   const bool wide = rows_aligned(q, s.q) && rows_aligned(k, s.kv) && rows_aligned(v, s.kv);
-  streamed_forward<T>(be, StridedPlace(s, bias), {.q = q, .k = k, .v = v, .wide = wide}, y, lse);
+  const StridedPlace place(s, bias);
+  const AttentionInputs<T> in{.q = q, .k = k, .v = v, .wide = wide};
+  if (with_resident_form<T>(s, wide, [&](auto form) { resident_forward<decltype(form)>(be, place, in, y, lse, s.batch); })) return;
+  streamed_forward<T>(be, place, in, y, lse);
 }
 
 template <class T>
@@ -83,7 +108,19 @@ void attention_backward(Cuda be, const T* q, const T* k, const T* v, const acc_t
                     rows_aligned(dy, {s.queries * s.heads * s.dim, s.heads * s.dim, s.dim});
   const AttentionBackward<T, StridedPlace> a{
       .place = StridedPlace(s, bias), .in = {.q = q, .k = k, .v = v, .wide = wide}, .lse = lse, .dy = dy, .mean = mean};
-  if (s.batch * s.heads > 0) streamed_backward<T>(be, a, g.dq, g.accumulate_q, {g.dk, g.dv, g.accumulate_k, g.accumulate_v});
+  const auto resident = [&](auto form) {
+    resident_backward<decltype(form)>(be, a.place, a.in, lse, dy,
+                                      {.dq = g.dq,
+                                       .dk = g.dk,
+                                       .dv = g.dv,
+                                       .accumulate_q = g.accumulate_q,
+                                       .accumulate_k = g.accumulate_k,
+                                       .accumulate_v = g.accumulate_v,
+                                       .mean = g.dbias ? mean : nullptr},
+                                      s.batch);
+  };
+  if (s.batch * s.heads > 0 && !(s.queries > 0 && with_resident_form<T>(s, wide, resident)))
+    streamed_backward<T>(be, a, g.dq, g.accumulate_q, {g.dk, g.dv, g.accumulate_k, g.accumulate_v});
   if (!g.dbias || bias_size(s) == 0) return;
   const int parts = bias_parts(s.batch, s.bias_groups);
   bias_gradient<T>(be, a, partials, static_cast<int>(s.bias_groups));
