@@ -217,7 +217,7 @@ void Box::steps_of_part(std::int64_t* steps) const {
   }
 }
 
-void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_bytes) {
+void strided_copy(Cpu, const void* x, void* y, StridedShape s, std::size_t element_bytes) {
   if (std::find(s.extent, s.extent + s.rank, 0) != s.extent + s.rank) return;
   Nest nest;
   for (int a = 0; a < s.rank; ++a) nest.join({s.extent[a], {s.x_step[a], s.y_step[a]}});
@@ -229,23 +229,23 @@ void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_by
   }
 }
 
-void extract(const void* whole, void* part, Box box, std::size_t element_bytes) {
+void extract(Cpu be, const void* whole, void* part, Box box, std::size_t element_bytes) {
   StridedShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
   const std::int64_t offset = box.steps_of_whole(s.x_step);
   box.steps_of_part(s.y_step);
-  strided_copy(static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
+  strided_copy(be, static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
 }
 
-void insert(const void* part, void* whole, Box box, std::size_t element_bytes) {
+void insert(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
   StridedShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
   box.steps_of_part(s.x_step);
   const std::int64_t offset = box.steps_of_whole(s.y_step);
-  strided_copy(part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
+  strided_copy(be, part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
 }
 
-void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
+void embed(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
   // Zeros and content go to the same cache lines, so one slab of `whole` after the other gets both. A slab spans the axes behind the
   // leading ones that the box covers whole, and is small enough to stay in the second-level cache in between.
   constexpr std::int64_t kSlab = 256 * 1024;
@@ -264,7 +264,7 @@ void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
   parallel_for(slabs, [&](std::int64_t slab) {
     char* to = static_cast<char*>(whole) + slab * whole_bytes;
     std::memset(to, 0, std::size_t(whole_bytes));
-    insert(static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
+    insert(be, static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
   });
 }
 
