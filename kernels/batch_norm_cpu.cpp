@@ -99,10 +99,7 @@ template <class T> void gradient_sums(const BatchNormGradient<T>& a, const Colum
         store(out + channels + c + 16 * b, lanes, sum_gx[b]);
       }
     };
-    std::int64_t column = 0;   // four chains of additions at a time, then one
-    for (; column + 64 <= count; column += 64) columns.template operator()<4>(column, 16);
-    for_lanes(count - column,
-              [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE { columns.template operator()<1>(column + i, lanes); });
+    for_wide_blocks(count, columns);
   });
 }
 

@@ -168,6 +168,9 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
   if (xi != 1 && yi == 1)
     for (int a = 0; a < nest.count; ++a)
       if (nest.axis[a].step[0] == 1) other = a, transposed = true;
+  if (xi == 1 && yi == 1)   // runs: as they lie in x. Written pieces may go anywhere, read ones are foreseen only where they are neighbours
+    for (int a = 0; a < nest.count; ++a)
+      if (nest.axis[a].step[0] < nest.axis[other].step[0]) other = a;
   const Nest::Axis j = other >= 0 ? nest.take(other) : Nest::Axis{1, {0, 0}};
 
   std::int64_t rows = std::min(i.extent, kNestGrain),
