@@ -42,7 +42,7 @@ TYPED_TEST(BinaryCrossEntropyKernel, CpuMatchesReference) {
       auto t = spread<float>(s.rows * s.cols, 42, 0.5);
       for (float& v : t) v = std::min(1.f, std::max(0.f, v));
       const auto fx = as<float>(x);
-      const auto weights = spread<float>(s.cols, 43, 2), dloss = spread<float>(s.rows * s.cols, 44);
+      const auto weights = spread<float>(s.cols, 43, 2), dloss = spread<float>(std::max<std::int64_t>(1, s.rows * s.cols), 44);
       for (bool weighted : {false, true})
         for (bool each : {false, true})
           for (bool accumulate : {false, true}) {
