@@ -46,13 +46,13 @@ void add_box(const Tensor& part, Tensor& sum, const kernels::Box& box, bool gath
 void pass_extracted(Grads& g, int i, const Tensor& dy, const kernels::Box& box) {
   Tensor dx = g.target(i);
   if (g.accumulate(i)) return add_box(dy, dx, box, true);
-  on_bytes(dy, [&](std::size_t size) { kernels::extract(dy.raw(), dx.raw(), box, size); });
+  on_bytes(dy, [&](auto be, std::size_t size) { kernels::extract(be, dy.raw(), dx.raw(), box, size); });
 }
 /// The gradient of input i is 0 but for the box, which is dy. Several slices of one tensor each add their own box only.
 void pass_embedded(Grads& g, int i, const Tensor& dy, const kernels::Box& box) {
   Tensor dx = g.target(i);
   if (g.accumulate(i)) return add_box(dy, dx, box, false);
-  on_bytes(dy, [&](std::size_t size) { kernels::embed(dy.raw(), dx.raw(), box, size); });
+  on_bytes(dy, [&](auto be, std::size_t size) { kernels::embed(be, dy.raw(), dx.raw(), box, size); });
 }
 
 }   // namespace
@@ -73,7 +73,7 @@ namespace {
 
 Tensor extracted(const Tensor& whole, const kernels::Box& box) {
   Tensor part = Tensor::empty(part_of(box), whole.dtype(), whole.device());
-  on_bytes(whole, [&](std::size_t size) { kernels::extract(whole.raw(), part.raw(), box, size); });
+  on_bytes(whole, [&](auto be, std::size_t size) { kernels::extract(be, whole.raw(), part.raw(), box, size); });
   return part;
 }
 
@@ -114,7 +114,7 @@ Variable pad_axes(const Variable& x, std::initializer_list<AxisPadding> paddings
     box.whole[axis] += p.before + p.after;
   }
   Tensor y = Tensor::empty(whole_of(box), x.dtype(), x.device());
-  on_bytes(y, [&](std::size_t size) { kernels::embed(x.value().raw(), y.raw(), box, size); });
+  on_bytes(y, [&](auto be, std::size_t size) { kernels::embed(be, x.value().raw(), y.raw(), box, size); });
   return record("pad", y, {x}, [box](Tensor dy, Grads& g) { pass_extracted(g, 0, dy, box); });
 }
 
@@ -199,7 +199,7 @@ Variable concatenate(const std::vector<Variable>& xs, int axis) {
   Tensor y = Tensor::empty(whole_of(whole), first.dtype(), first.device());
   for (std::size_t i = 0; i < xs.size(); ++i) {
     boxes[i].whole[along] = whole.whole[along];
-    on_bytes(y, [&](std::size_t size) { kernels::insert(xs[i].value().raw(), y.raw(), boxes[i], size); });
+    on_bytes(y, [&](auto be, std::size_t size) { kernels::insert(be, xs[i].value().raw(), y.raw(), boxes[i], size); });
   }
   return record("concatenate", y, xs, [boxes](Tensor dy, Grads& g) {
     for (int i = 0; i < static_cast<int>(boxes.size()); ++i)

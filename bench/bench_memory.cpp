@@ -98,9 +98,9 @@ std::vector<Case> elementwise_cases(Arrays& m) {
   cases.push_back(
       {"scale_channels", 2 * kArray, [&m, images] { scale_channels_forward(kCpu, m.x.data(), m.scale.data(), m.a.data(), images); }});
   const StridedShape heads = permutation({32, 1024, 8, 64}, {0, 2, 1, 3});
-  cases.push_back({"permute (B,T,H,D) -> (B,H,T,D)", 2 * kArray, [&m, heads] { strided_copy(m.x.data(), m.a.data(), heads, 4); }});
+  cases.push_back({"permute (B,T,H,D) -> (B,H,T,D)", 2 * kArray, [&m, heads] { strided_copy(kCpu, m.x.data(), m.a.data(), heads, 4); }});
   const StridedShape planes = permutation({kImages, kSize, kSize, kChannels}, {0, 3, 1, 2});
-  cases.push_back({"NHWC -> NCHW", 2 * kArray, [&m, planes] { strided_copy(m.x.data(), m.a.data(), planes, 4); }});
+  cases.push_back({"NHWC -> NCHW", 2 * kArray, [&m, planes] { strided_copy(kCpu, m.x.data(), m.a.data(), planes, 4); }});
   cases.push_back(
       {"sgd step (momentum)", 5 * kArray,
        [&m] { sgd_step(kCpu, m.a.data(), m.dy.data(), m.b.data(), {.lr = 1e-3, .momentum = 0.9, .weight_decay = 1e-4}, kElements); },

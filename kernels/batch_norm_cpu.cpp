@@ -156,7 +156,7 @@ const BatchNormTable batch_norm_table{workspace_bytes, functions<float>, functio
 template <class T> std::size_t batch_norm_workspace_bytes(Cpu, ChannelShape s) { return batch_norm_table().workspace_bytes(s); }
 template <class T> void batch_norm_statistics(Cpu, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace) {
   for_type<T>(batch_norm_table()).partials(x, static_cast<float*>(workspace), s);
-  batch_norm_merge(static_cast<const float*>(workspace), mean, variance, s);
+  batch_norm_merge(Cpu{}, static_cast<const float*>(workspace), mean, variance, s, nullptr);
 }
 template <class T>
 void scale_shift(Cpu, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y, ChannelShape s) {

@@ -6,6 +6,7 @@
 #include "kernels/cross_entropy.h"
 
 #include <cfloat>
+#include <cmath>
 
 #include "kernels/cuda_rows.h"
 
@@ -72,7 +73,7 @@ __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t,
   x += row * s.cols;
   const RowTarget<T> target(t, row, s.cols);
   Sums sums;
-  bool valid = true;
+  bool valid = target.probabilities || (target.label >= 0 && target.label < s.cols);
   for (std::int64_t j = threadIdx.x * kPiece; j < s.cols; j += kWarp * kPiece) {
     const std::int64_t count = s.cols - j;
     const Four<T> logits = load_four(x + j, count);
@@ -97,7 +98,7 @@ __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t,
   const float total = warp_all_reduce(sums.total, Sum{});
   valid = __all_sync(kFullWarp, valid);
   if (threadIdx.x > 0) return;
-  loss[row] = total * logf(z) - expected;
+  loss[row] = valid ? total * logf(z) - expected : NAN;
   kept[3 * row] = sums.max;
   kept[3 * row + 1] = z;
   kept[3 * row + 2] = valid ? total : -1.f;

@@ -233,20 +233,20 @@ std::int64_t Box::first() const {
   return offset;
 }
 
-void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_bytes) {
+void strided_copy(Cpu, const void* x, void* y, StridedShape s, std::size_t element_bytes) {
   if (s.empty()) return;
   with_unsigned(element_bytes, [&]<class E>(E) { copy(static_cast<const E*>(x), static_cast<E*>(y), s.nest()); });
 }
 
-void extract(const void* whole, void* part, Box box, std::size_t element_bytes) {
-  strided_copy(static_cast<const char*>(whole) + box.first() * std::int64_t(element_bytes), part, box.copy_out(), element_bytes);
+void extract(Cpu be, const void* whole, void* part, Box box, std::size_t element_bytes) {
+  strided_copy(be, static_cast<const char*>(whole) + box.first() * std::int64_t(element_bytes), part, box.copy_out(), element_bytes);
 }
 
-void insert(const void* part, void* whole, Box box, std::size_t element_bytes) {
-  strided_copy(part, static_cast<char*>(whole) + box.first() * std::int64_t(element_bytes), box.copy_in(), element_bytes);
+void insert(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
+  strided_copy(be, part, static_cast<char*>(whole) + box.first() * std::int64_t(element_bytes), box.copy_in(), element_bytes);
 }
 
-void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
+void embed(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
   // Zeros and content go to the same cache lines, so one slab of `whole` after the other gets both. A slab spans the axes behind the
   // leading ones that the box covers whole, and is small enough to stay in the second-level cache in between.
   constexpr std::int64_t kSlab = 256 * 1024;
@@ -265,7 +265,7 @@ void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
   parallel_for(slabs, [&](std::int64_t slab) {
     char* to = static_cast<char*>(whole) + slab * whole_bytes;
     std::memset(to, 0, std::size_t(whole_bytes));
-    insert(static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
+    insert(be, static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
   });
 }
 

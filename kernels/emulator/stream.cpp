@@ -231,6 +231,14 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
   ++streams().captures;
   return cudaSuccess;
 }
+cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* status) {
+  FOVEA_ENTER;
+  const CUstream_st* stream = resolve(s);
+  if (!stream) return bad_handle("cudaStreamIsCapturing");
+  *status = stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* g) {
   FOVEA_ENTER;
   CUstream_st* stream = resolve(s);
