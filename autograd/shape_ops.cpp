@@ -31,12 +31,11 @@ Shape part_of(const kernels::Box& box) { return Shape(std::span(box.part, static
 void add_box(const Tensor& part, Tensor& sum, const kernels::Box& box, bool gather) {
   kernels::BroadcastShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
-  std::int64_t dense[kernels::kMaxAxes], boxed[kernels::kMaxAxes];
-  box.steps_of_part(dense);
-  const std::int64_t offset = box.steps_of_whole(boxed);
-  std::copy_n(gather ? boxed : dense, box.rank, s.a_step);
-  std::copy_n(gather ? dense : boxed, box.rank, s.b_step);
-  std::copy_n(s.b_step, box.rank, s.y_step);
+  const kernels::StridedShape steps = gather ? box.copy_out() : box.copy_in();
+  const std::int64_t offset = box.first();
+  std::copy_n(steps.x_step, box.rank, s.a_step);
+  std::copy_n(steps.y_step, box.rank, s.b_step);
+  std::copy_n(steps.y_step, box.rank, s.y_step);
   on_backend("gradient sum", sum, [&]<class T>(auto be) {
     T* y = sum.data<T>() + (gather ? 0 : offset);
     kernels::broadcast(be, kernels::Arithmetic::add, part.data<T>() + (gather ? offset : 0), y, y, s, false);

@@ -8,8 +8,6 @@
 namespace fovea::kernels {
 namespace {
 
-constexpr int kWarpsPerBlock = 4;
-
 /// Ordered by value, then by place; a NaN (place -1) is beyond all.
 struct Best {
   float value = -FLT_MAX;
@@ -21,7 +19,7 @@ struct Best {
 };
 
 template <class T> __global__ void argmax_kernel(const T* __restrict__ x, std::int64_t* __restrict__ which, RowShape s) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
+  const std::int64_t row = row_of_warp();
   if (row >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
   x += row * s.cols;
   Best best;
@@ -44,8 +42,7 @@ template <class T> __global__ void argmax_kernel(const T* __restrict__ x, std::i
 }   // namespace
 
 template <class T> void argmax_rows(Cuda be, const T* x, std::int64_t* which, RowShape s) {
-  if (s.rows > 0)
-    launch(argmax_kernel<T>, {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream}, x, which, s);
+  if (s.rows > 0) launch(argmax_kernel<T>, warp_for_each_row(be, s.rows), x, which, s);
 }
 template void argmax_rows(Cuda, const float*, std::int64_t*, RowShape);
 template void argmax_rows(Cuda, const bfloat16*, std::int64_t*, RowShape);

@@ -44,7 +44,7 @@ void attention_forward(Reference, const T* q, const T* k, const T* v, const acc_
 template <class T>
 void attention_forward(Cpu, const T* q, const T* k, const T* v, const acc_t<T>* bias, T* y, acc_t<T>* lse, const AttentionShape& s,
                        void* workspace);
-template <class T>
+template <class T>   // Cuda, here and below: dim at most 256
 void attention_forward(Cuda, const T* q, const T* k, const T* v, const acc_t<T>* bias, T* y, acc_t<T>* lse, const AttentionShape& s,
                        void* workspace);
 
@@ -55,8 +55,8 @@ template <class T> struct AttentionGradients {
   acc_t<T>* dbias = nullptr;
   bool accumulate_q = false, accumulate_k = false, accumulate_v = false, accumulate_bias = false;
 };
-/// From the inputs, lse and dy (batch, queries, heads, dim); y is not needed, as <P, dP> is at hand. Cpu: dbias is summed over a fixed
-/// number of parts of the batch, which are then added in order.
+/// From the inputs, lse and dy (batch, queries, heads, dim); y is not needed, as <P, dP> is at hand. Cpu and Cuda: dbias is summed over
+/// a fixed number of parts of the batch, which are then added in order.
 template <class T>
 void attention_backward(Reference, const T* q, const T* k, const T* v, const acc_t<T>* bias, const acc_t<T>* lse, const T* dy,
                         const AttentionGradients<T>& g, const AttentionShape& s, void* workspace);

@@ -10,7 +10,7 @@
 // nothing cancels when the mean is a thousand deviations; see cpu/statistics.h for what that costs.
 #include "kernels/batch_norm.h"
 
-#include "kernels/cuda.h"
+#include "kernels/cuda_join.h"
 #include "kernels/cuda_lanes.h"
 
 namespace fovea::kernels {
@@ -291,7 +291,7 @@ template <class T> void batch_norm_backward(Cuda be, const BatchNormGradient<T>&
     if ((a.batch_statistics && a.dx) || a.dgamma || a.dbeta) {
       if (s.rows > 0)
         launch(batch_norm_gradient_sums_kernel<T, V>, g.over(be, tiles, sizeof(TwoSums<V>)), a, s, tile_rows(s), partials, g.column_blocks);
-      join_tiles(be, partials, tiles, 2 * s.channels,
+      join_tiles(be, partials, {1, tiles, 2 * s.channels},
                  FinishGradientSums{a.inv_std, a.dgamma, a.dbeta, offset, slope, a.accumulate_dgamma, a.accumulate_dbeta, s});
     }
     if (s.rows > 0 && (a.dx || a.dresidual))

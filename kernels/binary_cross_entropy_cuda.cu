@@ -51,17 +51,14 @@ __global__ void backward_kernel(const T* x, const float* __restrict__ t, const f
   const auto at = grid.piece();
   if (at.count <= 0) return;
   const std::int64_t i = at.row * grid.cols + at.col;
-  const Four<T> logits = load_four(x + i, at.count), old = accumulate ? load_four(dx + i, at.count) : Four<T>{};
+  const Four<T> logits = load_four(x + i, at.count);
   const Four<float> target = load_four(t + i, at.count), weight = load_or_ones(positive_weights, at.col, at.count);
   const Four<float> dl = load_or_ones(each ? dloss : nullptr, i, at.count);
   if (!each) factor *= *dloss;
-  Four<T> out{};
+  float gradient[kPiece];
   FOVEA_UNROLL
-  for (int k = 0; k < kPiece; ++k) {
-    const float gradient = factor * dl[k] * BinaryCrossEntropy::gradient(float(logits[k]), target[k], weight[k]);
-    out[k] = T(accumulate ? float(old[k]) + gradient : gradient);
-  }
-  store_four(dx + i, out, at.count);
+  for (int k = 0; k < kPiece; ++k) gradient[k] = factor * dl[k] * BinaryCrossEntropy::gradient(float(logits[k]), target[k], weight[k]);
+  store_or_add_four(dx + i, gradient, at.count, accumulate);
 }
 
 }   // namespace
@@ -70,7 +67,7 @@ template <class T>
 void binary_cross_entropy_forward(Cuda be, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss,
                                   acc_t<T>* row_loss, RowShape s) {
   if (s.rows == 0) return;
-  const int shift = shift_for((s.cols + kPiece - 1) / kPiece, 5);
+  const int shift = shift_for(ceil_div(s.cols, kPiece), 5);
   launch(forward_kernel<T>, {.grid = blocks(s.rows, kRowThreads >> shift), .block = kRowThreads, .stream = be.stream}, x, t,
          positive_weights, loss, row_loss, s, shift);
 }

@@ -39,8 +39,6 @@ __global__ void clip_norm_kernel(float* __restrict__ x, const double* __restrict
   });
 }
 
-constexpr int kWarpsPerBlock = 4;
-
 __device__ __forceinline__ double row_norm(const float* row, std::int64_t cols) {
   float squares = 0;
   for (std::int64_t i = threadIdx.x * Wide<float>::kSize; i < cols; i += kWarp * Wide<float>::kSize) {
@@ -51,8 +49,8 @@ __device__ __forceinline__ double row_norm(const float* row, std::int64_t cols) 
   return ::sqrt(warp_all_reduce(double(squares), Sum{}));
 }
 __global__ void clip_rows_kernel(const float* __restrict__ w, float* g, RowShape s, double limit, double eps) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (row >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
+  const std::int64_t row = row_of_warp();
+  if (row >= s.rows) return;
   g += row * s.cols;
   const double longest = limit * max(row_norm(w + row * s.cols, s.cols), eps), length = row_norm(g, s.cols);
   if (!(length > longest)) return;
@@ -90,8 +88,7 @@ template <> void clip_value(Cuda be, float* g, double limit, std::int64_t n) { m
 
 template <> void clip_rows(Cuda be, const float* w, float* g, RowShape s, double limit, double eps) {
   if (s.rows * s.cols == 0) return;
-  launch(clip_rows_kernel, {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream}, w, g, s, limit,
-         eps);
+  launch(clip_rows_kernel, warp_for_each_row(be, s.rows), w, g, s, limit, eps);
 }
 
 }   // namespace fovea::kernels

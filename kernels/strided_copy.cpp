@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/parallel.h"
 
@@ -202,50 +203,47 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
 
 }   // namespace
 
-std::int64_t Box::steps_of_whole(std::int64_t* steps) const {
-  std::int64_t dense = 1, offset = 0;
+bool StridedShape::empty() const { return std::find(extent, extent + rank, 0) != extent + rank; }
+LoopNest<2> StridedShape::nest() const {
+  LoopNest<2> nest;
+  for (int a = 0; a < rank; ++a) nest.join({extent[a], {x_step[a], y_step[a]}});
+  return nest;
+}
+
+StridedShape Box::copy_out() const {
+  StridedShape s{.rank = rank};
+  std::int64_t dense_whole = 1, dense_part = 1;
   for (int a = rank - 1; a >= 0; --a) {
-    steps[a] = step[a] * dense;
-    offset += begin[a] * dense;
-    dense *= whole[a];
+    s.extent[a] = part[a];
+    s.x_step[a] = step[a] * dense_whole;
+    s.y_step[a] = dense_part;
+    dense_whole *= whole[a];
+    dense_part *= part[a];
   }
+  return s;
+}
+StridedShape Box::copy_in() const {
+  StridedShape s = copy_out();
+  std::swap(s.x_step, s.y_step);
+  return s;
+}
+std::int64_t Box::first() const {
+  std::int64_t offset = 0;
+  for (int a = 0; a < rank; ++a) offset = offset * whole[a] + begin[a];
   return offset;
 }
 
-void Box::steps_of_part(std::int64_t* steps) const {
-  std::int64_t dense = 1;
-  for (int a = rank - 1; a >= 0; --a) {
-    steps[a] = dense;
-    dense *= part[a];
-  }
-}
-
 void strided_copy(Cpu, const void* x, void* y, StridedShape s, std::size_t element_bytes) {
-  if (std::find(s.extent, s.extent + s.rank, 0) != s.extent + s.rank) return;
-  Nest nest;
-  for (int a = 0; a < s.rank; ++a) nest.join({s.extent[a], {s.x_step[a], s.y_step[a]}});
-  switch (element_bytes) {
-    case 1: return copy(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y), nest);
-    case 2: return copy(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y), nest);
-    case 4: return copy(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y), nest);
-    default: return copy(static_cast<const std::uint64_t*>(x), static_cast<std::uint64_t*>(y), nest);
-  }
+  if (s.empty()) return;
+  with_unsigned(element_bytes, [&]<class E>(E) { copy(static_cast<const E*>(x), static_cast<E*>(y), s.nest()); });
 }
 
 void extract(Cpu be, const void* whole, void* part, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  const std::int64_t offset = box.steps_of_whole(s.x_step);
-  box.steps_of_part(s.y_step);
-  strided_copy(be, static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
+  strided_copy(be, static_cast<const char*>(whole) + box.first() * std::int64_t(element_bytes), part, box.copy_out(), element_bytes);
 }
 
 void insert(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  box.steps_of_part(s.x_step);
-  const std::int64_t offset = box.steps_of_whole(s.y_step);
-  strided_copy(be, part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
+  strided_copy(be, part, static_cast<char*>(whole) + box.first() * std::int64_t(element_bytes), box.copy_in(), element_bytes);
 }
 
 void embed(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {

@@ -16,7 +16,19 @@ namespace fovea::kernels {
 struct StridedShape {
   int rank = 0;
   std::int64_t extent[kMaxAxes] = {}, x_step[kMaxAxes] = {}, y_step[kMaxAxes] = {};
+  bool empty() const;
+  LoopNest<2> nest() const;   // steps of x, of y
 };
+
+/// f(a value of the unsigned type of 1, 2, 4 or 8 bytes)
+template <class F> void with_unsigned(std::size_t bytes, const F& f) {
+  switch (bytes) {
+    case 1: return f(std::uint8_t{});
+    case 2: return f(std::uint16_t{});
+    case 4: return f(std::uint32_t{});
+    default: return f(std::uint64_t{});
+  }
+}
 
 /// Elements of 1, 2, 4 or 8 bytes; y does not alias x, and no two elements of y are one. Nothing is read when an extent is 0.
 void strided_copy(Cpu be, const void* x, void* y, StridedShape s, std::size_t element_bytes);
@@ -27,9 +39,10 @@ struct Box {
   int rank = 0;
   std::int64_t whole[kMaxAxes] = {}, begin[kMaxAxes] = {}, step[kMaxAxes] = {}, part[kMaxAxes] = {};
 
-  /// From one element of the box to the next along each axis of whole; returns the offset of the first.
-  std::int64_t steps_of_whole(std::int64_t* steps) const;
-  void steps_of_part(std::int64_t* steps) const;
+  /// The box as a copy: of whole, from the first of its elements on, to part; or the other way.
+  StridedShape copy_out() const;
+  StridedShape copy_in() const;
+  std::int64_t first() const;   // the offset of that element
 };
 
 /// part (box.part) = what lies in the box of whole (box.whole).

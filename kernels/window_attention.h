@@ -74,14 +74,14 @@ void window_attention_forward(Reference, const T* qkv, const T* padding, const a
 template <class T>
 void window_attention_forward(Cpu, const T* qkv, const T* padding, const acc_t<T>* table, T* y, acc_t<T>* lse,
                               const WindowAttentionShape& s, void* workspace);
-template <class T>
+template <class T>   // Cuda, here and below: dim at most 256
 void window_attention_forward(Cuda, const T* qkv, const T* padding, const acc_t<T>* table, T* y, acc_t<T>* lse,
                               const WindowAttentionShape& s, void* workspace);
 
 /// Where gradients go; null: not wanted. They alias none of the inputs.
 template <class T> struct WindowAttentionGradients {
   T* dqkv = nullptr;
-  acc_t<T>*dpadding = nullptr, *dtable = nullptr;   // Cpu: sums over a fixed number of parts of the windows, added in order
+  acc_t<T>*dpadding = nullptr, *dtable = nullptr;   // Cpu, Cuda: sums over a fixed number of parts of the windows, added in order
   bool accumulate_qkv = false, accumulate_padding = false, accumulate_table = false;
 };
 template <class T>

@@ -53,8 +53,8 @@ FOVEA_INLINE Native exp(Native x) {
 #endif
 }
 
-/// e^x for x < 88, in two thirds of the time: 2^n has a float of its own down to n = -126, and n = -127, where x <= -88 ends, gives 0. A NaN
-/// stays one. Softmax and sigmoid never ask for more.
+/// e^x for x < 88, in fewer steps: 2^n has a float of its own down to n = -126, and n = -127, where x <= -88 ends, gives 0. A NaN stays one.
+/// Softmax and sigmoid never ask for more.
 FOVEA_INLINE Native exp_below_88(Native x) {
   const Reduced of(max(broadcast(-88.f), x));
   return of.exp() * of.power();

@@ -2,7 +2,7 @@
 // with every option, against Reference on the same rounded inputs; the same bits under every schedule; the bytes that each kernel moves.
 #include "kernels/batch_norm.h"
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -282,24 +282,20 @@ TYPED_TEST(CudaBatchNorm, MovesWhatMustMove) {
   const ChannelShape s{4 * kStatRows, 64};
   const double array = double(sizeof(T)) * double(s.rows * s.channels);
   const Case<T> c = make_case<T>(s, false);
-  emulator::set_counting(true);
-  emulator::take_counters();
-  statistics_on_device(c.x, s);
-  backward_on_device(c, s, {.activation = Activation::relu});
   DeviceArray<T> x(c.x);
   DeviceArray<float> scale(c.scale), shift(c.shift);
-  scale_shift<T>(Cuda{}, x.data(), nullptr, scale.data(), shift.data(), Activation::relu, x.data(), s);
-  const std::vector<emulator::Counters> launches = emulator::take_counters();
-  emulator::set_counting(false);
+  const std::vector<emulator::Counters> launches = launches_of([&] {
+    statistics_on_device(c.x, s);
+    backward_on_device(c, s, {.activation = Activation::relu});
+    scale_shift<T>(Cuda{}, x.data(), nullptr, scale.data(), shift.data(), Activation::relu, x.data(), s);
+  });
   ASSERT_EQ(launches.size(), 6u);
   const double arrays[] = {1, 0, 2, 0, 3, 2};       // partials, their merge, sums, their join, the gradient, scale_shift
   const double parameters[] = {0, 0, 3, 0, 5, 2};   // that each thread has in registers: 16 or 32 bytes, from a cache
   for (std::size_t i = 0; i < 6; ++i) {
     SCOPED_TRACE(launches[i].kernel);
     if (arrays[i] == 0) continue;
-    const double cached = parameters[i] * double(launches[i].threads) * 4 * 16 / sizeof(T);
-    EXPECT_LE(double(launches[i].global_load_bytes + launches[i].global_store_bytes) - cached, 1.5 * arrays[i] * array);
-    EXPECT_LE(launches[i].shared_wavefronts, 1.2 * launches[i].shared_ideal_wavefronts);
+    expect_bytes(launches[i], arrays[i] * array, parameters[i] * double(launches[i].threads) * 4 * 16 / sizeof(T));
   }
 }
 #endif

@@ -8,7 +8,7 @@ import torch
 
 from model_formula import fill, picture, scale_statistics
 from model_logits_cases import CASES
-from networks import network
+from networks import channels, network
 from stored import Cases
 
 torch.set_num_threads(2)
@@ -19,7 +19,7 @@ for case in sys.argv[1:] or CASES:
     net.eval().double()
     with torch.no_grad():
         fill(net, ours)
-        y, exponents = scale_statistics(net, picture(int(size)))
+        y, exponents = scale_statistics(net, picture(int(size), 1, channels(name)))
     print(case, y[0, :4].tolist(), flush=True)
     cases.put(case, y)
     if len(exponents):

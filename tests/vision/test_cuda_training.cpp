@@ -10,6 +10,8 @@
 #include "optim/sgd.h"
 #include "tensor/cuda.h"
 #include "vision/models/resnet_cifar.h"
+#include "vision/models/swin.h"
+#include "vision/models/vit.h"
 
 namespace fovea::vision {
 namespace {
@@ -27,8 +29,17 @@ std::unique_ptr<optim::Optimizer> sgd(const std::vector<Variable>& p) {
   return std::make_unique<optim::SGD>(p, optim::SGDOptions{.lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .nesterov = true});
 }
 
+std::unique_ptr<optim::Optimizer> adamw(const std::vector<Variable>& p) {
+  return std::make_unique<optim::AdamW>(p, optim::AdamWOptions{.lr = 0.001, .weight_decay = 0.05});
+}
+
+const ViTConfig kViT{.name = "vit", .patch = 4, .layers = 2, .heads = 2, .width = 32, .size = 8};
+const SwinConfig kSwin{.name = "swin", .width = 16, .depths = {2, 1, 1, 1}, .heads = {1, 2, 2, 4}, .window = 3};
+
 const std::vector<Network> kNetworks{
     {"resnet8", 8, [] { return std::make_unique<CifarResNet>(CifarResNetConfig{.name = "resnet8", .n = 1}, kOptions); }, sgd},
+    {"vit", 8, [] { return std::make_unique<VisionTransformer>(kViT, kOptions); }, adamw},
+    {"swin", 16, [] { return std::make_unique<SwinTransformer>(kSwin, kOptions); }, adamw},
 };
 
 /// A network in training: one step after another, on pictures and labels of the host.

@@ -1,6 +1,7 @@
 // Every variant has the published number of parameters and of multiply-adds, and one of each family the published state dictionary, entry by entry.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -52,16 +53,20 @@ constexpr Count kCounts[] = {
     {"resnext101_32x4d", 44'177'704, 7'969'996'800},
     {"resnext101_32x8d", 88'791'336, 16'414'015'488},
     {"resnext101_64x4d", 83'455'272, 15'460'270'080},
+    {"resnext152_32x4d", 59'951'400, 11'709'513'728},
     {"se_resnet18", 11'778'592, 1'814'160'384},
     {"se_resnet34", 21'958'868, 3'663'918'592},
     {"se_resnet50", 28'088'024, 4'091'699'200},
     {"se_resnet101", 49'326'872, 7'806'148'608},
     {"se_resnext50_32x4d", 27'559'896, 4'232'994'816},
+    {"mobilenet_v1_1.25", 6'270'840, 879'516'800},
     {"mobilenet_v1_1.0", 4'231'976, 568'740'352},
     {"mobilenet_v1_0.75", 2'585'560, 325'400'448},
     {"mobilenet_v1_0.5", 1'331'592, 149'497'088},
     {"mobilenet_v1_0.25", 470'072, 41'030'272},
     {"mobilenet_v2", 3'504'872, 300'774'272},
+    {"mobilenet_v2_1.4", 6'108'776, 582'195'824},
+    {"mobilenet_v2_0.5", 1'968'680, 97'131'840},
     {"mobilenet_v3_small", 2'542'856, 56'510'400},
     {"mobilenet_v3_large", 5'483'032, 216'589'760},
     {"efficientnet_b0", 5'288'548, 385'814'752},
@@ -85,10 +90,12 @@ constexpr Count kCounts[] = {
     {"swin_t", 28'288'354, 4'490'566'656},
     {"swin_s", 49'606'258, 8'740'875'264},
     {"swin_b", 87'768'224, 15'430'946'816},
+    {"swin_l", 196'532'476, 34'475'759'616},
     {"convnext_tiny", 28'589'128, 4'455'531'264},
     {"convnext_small", 50'223'688, 8'683'712'256},
     {"convnext_base", 88'591'464, 15'354'729'472},
     {"convnext_large", 197'767'336, 34'361'433'600},
+    {"convnext_xlarge", 350'196'968, 60'921'030'656},
     // He et al. 2016, Table 6, with option A
     {"resnet20_he_cifar", 269'722, 40'551'040},
     {"resnet32_he_cifar", 464'154, 68'862'592},
@@ -117,6 +124,112 @@ TEST(ModelEntries, NetworksForSmallPictures) {
   }
   // stem 144 + 32, stages 4,672, 14,528 and 57,728, classifier 650
   EXPECT_EQ(model_size(model("resnet8_mnist")).parameters, 77'754);
+}
+
+/// Height, width and channels behind layers, as the papers' tables and the comments in vision/models have them.
+TEST(ModelEntries, LayersHaveTheShapesOfTheTables) {
+  struct Layers {
+    const char* model;
+    std::vector<std::pair<const char*, Shape>> shapes;
+  };
+  const std::vector<Layers> tables = {
+      {"lenet5",
+       {{"features.0", {28, 28, 6}},
+        {"features.2", {14, 14, 6}},
+        {"features.3", {10, 10, 16}},
+        {"features.5", {5, 5, 16}},
+        {"features.6", {1, 1, 120}}}},
+      {"alexnet",
+       {{"features.0", {55, 55, 64}},
+        {"features.2", {27, 27, 64}},
+        {"features.3", {27, 27, 192}},
+        {"features.5", {13, 13, 192}},
+        {"features.6", {13, 13, 384}},
+        {"features.8", {13, 13, 256}},
+        {"features.10", {13, 13, 256}},
+        {"features.12", {6, 6, 256}}}},
+      {"alexnet_2012",
+       {{"features.0", {55, 55, 96}},
+        {"features.3", {27, 27, 96}},
+        {"features.4", {27, 27, 256}},
+        {"features.7", {13, 13, 256}},
+        {"features.8", {13, 13, 384}},
+        {"features.10", {13, 13, 384}},
+        {"features.12", {13, 13, 256}},
+        {"features.14", {6, 6, 256}}}},
+      {"vgg16",
+       {{"features.0", {224, 224, 64}},
+        {"features.5", {112, 112, 128}},
+        {"features.10", {56, 56, 256}},
+        {"features.17", {28, 28, 512}},
+        {"features.24", {14, 14, 512}},
+        {"features.30", {7, 7, 512}}}},
+      {"googlenet",
+       {{"conv1", {112, 112, 64}},
+        {"maxpool1", {56, 56, 64}},
+        {"conv3", {56, 56, 192}},
+        {"maxpool2", {28, 28, 192}},
+        {"inception3a", {28, 28, 256}},
+        {"inception3b", {28, 28, 480}},
+        {"inception4a", {14, 14, 512}},
+        {"inception4d", {14, 14, 528}},
+        {"inception4e", {14, 14, 832}},
+        {"inception5a", {7, 7, 832}},
+        {"inception5b", {7, 7, 1024}}}},
+      {"mobilenet_v1_1.0",
+       {{"blocks.0", {112, 112, 64}},
+        {"blocks.1", {56, 56, 128}},
+        {"blocks.2", {28, 28, 256}},
+        {"blocks.3", {14, 14, 512}},
+        {"blocks.4", {7, 7, 1024}}}},
+      {"mobilenet_v2",
+       {{"features.0", {112, 112, 32}},
+        {"features.1", {112, 112, 16}},
+        {"features.2", {56, 56, 24}},
+        {"features.4", {28, 28, 32}},
+        {"features.7", {14, 14, 64}},
+        {"features.11", {14, 14, 96}},
+        {"features.14", {7, 7, 160}},
+        {"features.17", {7, 7, 320}},
+        {"features.18", {7, 7, 1280}}}},
+      {"mobilenet_v3_large",
+       {{"features.1", {112, 112, 16}},
+        {"features.2", {56, 56, 24}},
+        {"features.4", {28, 28, 40}},
+        {"features.7", {14, 14, 80}},
+        {"features.11", {14, 14, 112}},
+        {"features.13", {7, 7, 160}},
+        {"features.16", {7, 7, 960}}}},
+      {"mobilenet_v3_small",
+       {{"features.1", {56, 56, 16}},
+        {"features.2", {28, 28, 24}},
+        {"features.4", {14, 14, 40}},
+        {"features.7", {14, 14, 48}},
+        {"features.9", {7, 7, 96}},
+        {"features.12", {7, 7, 576}}}},
+      {"efficientnet_b0",
+       {{"features.0", {112, 112, 32}},
+        {"features.1", {112, 112, 16}},
+        {"features.2", {56, 56, 24}},
+        {"features.3", {28, 28, 40}},
+        {"features.4", {14, 14, 80}},
+        {"features.5", {14, 14, 112}},
+        {"features.6", {7, 7, 192}},
+        {"features.7", {7, 7, 320}},
+        {"features.8", {7, 7, 1280}}}},
+      {"swin_t", {{"features.1", {56, 56, 96}}, {"features.3", {28, 28, 192}}, {"features.5", {14, 14, 384}}, {"features.7", {7, 7, 768}}}},
+      {"convnext_tiny",
+       {{"features.1", {56, 56, 96}}, {"features.3", {28, 28, 192}}, {"features.5", {14, 14, 384}}, {"features.7", {7, 7, 768}}}},
+  };
+  for (const auto& [name, shapes] : tables) {
+    const ModelEntry& entry = model(name);
+    const NetworkCost cost = network_cost(name, {.channels = entry.channels}, entry.size, 1);
+    for (const auto& [path, shape] : shapes) {
+      const auto layer = std::find_if(cost.layers.begin(), cost.layers.end(), [&p = path](const LayerCost& l) { return l.path == p; });
+      ASSERT_NE(layer, cost.layers.end()) << name << " " << path;
+      EXPECT_EQ(layer->output, Shape({1, shape[0], shape[1], shape[2]})) << name << " " << path;
+    }
+  }
 }
 
 TEST(ModelEntries, NamesDifferAndPapersAreNamed) {

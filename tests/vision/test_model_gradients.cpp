@@ -2,6 +2,7 @@
 // other half of this file is tests/parity/model_gradients.py.
 #include "autograd/arithmetic.h"
 #include "autograd/dot.h"
+#include "kernels/cpu/isa.h"
 #include "tensor/safetensors.h"
 #include "tests/vision/model_formula.h"
 
@@ -21,15 +22,17 @@ double product(const Tensor& a, const Tensor& b) {
 }
 
 /// The largest error of any parameter's gradient, relative to max(its norm, 1e-4 of the largest norm), in float32 on the CPU or in float64 on Reference.
+/// `key` is MODEL@SIZE, or MODEL@SIZE.away for weights that keep activations away from their kinks.
 double worst_error(const std::string& key, Device device) {
   const DType dtype = device == Device::reference ? DType::f64 : DType::f32;
   const std::size_t at = key.find('@');
   const std::int64_t size = std::stoll(key.substr(at + 1));
+  const bool away = key.ends_with(".away");
   const auto net = empty_network(key.substr(0, at), size, {.auxiliary_heads = key.starts_with("googlenet"), .dropout = 0});
   net->to(dtype, device);
-  fill(*net);
-  const Variable y = (*net)(Variable(picture(size, 4).to(dtype).to(device)));
-  EXPECT_LE(relative_difference(y.value(), *stored().find(key + ".logits")), dtype == DType::f64 ? 1e-9 : 1e-4);
+  fill(*net, nullptr, away);
+  const Variable y = (*net)(Variable(picture(size, 4, model(key.substr(0, at)).channels).to(dtype).to(device)));
+  EXPECT_LE(relative_difference(y.value(), *stored().find(key + ".logits")), dtype == DType::f64 ? 1e-9 : away ? 1e-5 : 1e-4);
   const auto loss_of = [&](int i, const Variable& v) {
     return dot(v, fixed_numbers("direction" + std::to_string(i), v.shape(), 1, 0, dtype).to(device));
   };
@@ -62,14 +65,16 @@ double worst_error(const std::string& key, Device device) {
 class ModelGradients : public testing::TestWithParam<std::string> {};
 
 // Where a ReLU's input is 0 within the rounding error e of float32, its gradient goes on in one program and stops in the other: a fraction e of
-// all, which is sqrt(e) of the norm. PyTorch in float32 is no nearer to itself in float64: 8e-3 in AlexNet, 1e-2 in ResNet-50, 2.3e-2 with the
-// stride in its first 1x1, 1.7e-2 in ResNeXt-50, 3e-3 in MobileNetV2. So float64, below, is the sharp test.
+// all, which is sqrt(e) of the norm, and PyTorch's float32 is as far from its float64 (docs/parity.md). So networks with kinks are there twice:
+// with weights that keep away from them, and with weights that do not. Which of these meet a kink is a matter of the rounding, the same for AVX2
+// and AVX-512: there float32 may be off by three times as much as PyTorch's.
 TEST_P(ModelGradients, EqualPyTorchs) {
   const std::string& key = GetParam();
-  const bool kinks = key.starts_with("alexnet@") || key.starts_with("mobilenet_v2") || key.starts_with("mobilenet_v3") ||
-                     key.find("50") != std::string::npos;
-  const double error = worst_error(key, Device::cpu);
-  EXPECT_LE(error, kinks ? 3e-2 : 1e-3);
+  if (stored().find(key + ".away") && kernels::isa() == kernels::Isa::baseline) GTEST_SKIP() << "rounding without FMA meets other kinks";
+  const bool kinks = !key.ends_with(".away") && (key.starts_with("alexnet@") || key.starts_with("mobilenet_v2") ||
+                                                 key.starts_with("mobilenet_v3") || key.find("50") != std::string::npos);
+  const double own = *stored().find(key + ".float32")->data<double>(), error = worst_error(key, Device::cpu);
+  EXPECT_LE(error, kinks ? std::max(1e-3, 3 * own) : 1e-3);
   RecordProperty("error", std::to_string(error));
 }
 
@@ -82,14 +87,15 @@ TEST_P(ModelGradientsInDouble, EqualPyTorchs) {
   RecordProperty("error", std::to_string(error));
 }
 
-/// Of all networks, or of those that the plain loops of Reference run in a few seconds, or of the others.
+/// Of all networks, both rows, or the first of those that the plain loops of Reference run in a few seconds, or of the others.
 enum class Which { all, quick, slow };
 std::vector<std::string> keys(Which which) {
   std::vector<std::string> names;
   for (const auto& [name, t] : stored().tensors) {
-    if (name.ends_with(".logits")) continue;
-    const bool quick = name.starts_with("alexnet") || name.starts_with("mobilenet") || name.find("it_tiny") != std::string::npos ||
-                       name.starts_with("resnet18") || name.starts_with("efficientnet");
+    if (name.ends_with(".logits") || name.ends_with(".float32") || (which != Which::all && name.ends_with(".away"))) continue;
+    const bool quick = name.starts_with("alexnet") || name.starts_with("lenet") || name.ends_with("cifar@32") ||
+                       name.starts_with("mobilenet") || name.find("it_tiny") != std::string::npos || name.starts_with("resnet18") ||
+                       name.starts_with("efficientnet");
     if (which == Which::all || (which == Which::quick) == quick) names.push_back(name);
   }
   return names;

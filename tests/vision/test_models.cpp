@@ -7,6 +7,7 @@
 #include <map>
 #include <sstream>
 
+#include "autograd/activation.h"
 #include "autograd/dot.h"
 #include "nn/conv2d.h"
 #include "nn/state.h"
@@ -77,6 +78,31 @@ TEST(Models, TheIdentityShortcutTakesEverySecondPixelAndAddsZeros) {
     for (std::int64_t c = 0; c < 3; ++c)
       for (std::int64_t k = 0; k < 5; ++k)
         EXPECT_EQ(y.data<float>()[(r * 3 + c) * 5 + k], k < 2 ? x.value().data<float>()[(2 * r * 5 + 2 * c) * 2 + k] : 0.f);
+}
+
+// Huang et al. 2016, Eq. (4) with p_L = 0.9 and L = 9. A network without shortcuts has nothing to skip.
+TEST(Models, CifarResNetsDropTheirBlocksAsHuangSays) {
+  std::string found;
+  build("resnet20_he_cifar", {.stochastic_depth = 0.9})->apply([&](nn::Module& m) {
+    if (m.name() == "drop_path") found += m.describe() + "\n";
+  });
+  std::string expected;
+  for (int l = 1; l <= 9; ++l) expected += "StochasticDepth(0." + std::to_string(l) + ", row)\n";
+  EXPECT_EQ(found, expected);
+  EXPECT_THROW(build("plain20_he_cifar", {.stochastic_depth = 0.5}), ShapeError);
+}
+
+TEST(Models, ACifarBlockThatIsDroppedIsItsShortcut) {
+  const Variable x = image({3, 5, 7, 2});
+  IdentityBlock block({.in = 2, .out = 4, .stride = 2, .drop_path = 1});
+  EXPECT_EQ(block(x).value().to_vector<float>(), relu(identity_shortcut(x, 4, 2)).value().to_vector<float>());
+  // In evaluation nothing is dropped: as without the option, which has the shortcut and the ReLU in one kernel.
+  IdentityBlock whole({.in = 2, .out = 4, .stride = 2});
+  nn::load_state_dict(whole, nn::state_dict(block));
+  block.eval(), whole.eval();
+  const auto y = block(x).value().to_vector<float>(), expected = whole(x).value().to_vector<float>();
+  ASSERT_EQ(y.size(), expected.size());
+  for (std::size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], expected[i], 1e-5);
 }
 
 // The formula of resnet_logits.py.

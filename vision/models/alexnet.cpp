@@ -62,7 +62,6 @@ void AlexNet::start() {
   });
 }
 
-// Shapes at 224 (alexnet_2012 at 227): Fig. 2.
 Variable AlexNet::features(const Variable& x) {
   const Variable y = flatten(avgpool_(features_(x)));   // 6x6x256, 9216
   return classifier_.forward_until(y, head_);           // 4096
@@ -72,19 +71,19 @@ Variable AlexNet::forward(const Variable& x) { return head_(features(x)); }
 
 namespace {
 
-// out, kernel, stride, padding, groups, norm, pool, bias
-const AlexNetConfig kOneTower{.name = "alexnet",   // Krizhevsky 2014, section 5
-                              .convolutions = {{64, 11, 4, 2, 1, false, true},
-                                               {192, 5, 1, 2, 1, false, true},
-                                               {384, 3, 1, 1, 1, false, false},
-                                               {256, 3, 1, 1, 1, false, false},
-                                               {256, 3, 1, 1, 1, false, true}}};
-const AlexNetConfig kTwoTowers{.name = "alexnet_2012",   // Krizhevsky et al. 2012, section 3.5
-                               .convolutions = {{96, 11, 4, 0, 1, true, true, 0},
-                                                {256, 5, 1, 2, 2, true, true, 1},
-                                                {384, 3, 1, 1, 1, false, false, 0},
-                                                {384, 3, 1, 1, 2, false, false, 1},
-                                                {256, 3, 1, 1, 2, false, true, 1}},
+// out, kernel, stride, padding, groups, norm, pool, bias; shapes at 224, of the two groups at 227: Fig. 2
+const AlexNetConfig kOneTower{.name = "alexnet",                                      // Krizhevsky 2014, section 5
+                              .convolutions = {{64, 11, 4, 2, 1, false, true},        // 55x55x64; 27x27 behind the pool
+                                               {192, 5, 1, 2, 1, false, true},        // 27x27x192; 13x13
+                                               {384, 3, 1, 1, 1, false, false},       // 13x13x384
+                                               {256, 3, 1, 1, 1, false, false},       // 13x13x256
+                                               {256, 3, 1, 1, 1, false, true}}};      // 13x13x256; 6x6
+const AlexNetConfig kTwoTowers{.name = "alexnet_2012",                                // Krizhevsky et al. 2012, section 3.5
+                               .convolutions = {{96, 11, 4, 0, 1, true, true, 0},     // 55x55x96; 27x27 behind the pool
+                                                {256, 5, 1, 2, 2, true, true, 1},     // 27x27x256; 13x13
+                                                {384, 3, 1, 1, 1, false, false, 0},   // 13x13x384
+                                                {384, 3, 1, 1, 2, false, false, 1},   // 13x13x384
+                                                {256, 3, 1, 1, 2, false, true, 1}},   // 13x13x256; 6x6
                                .std = 0.01};
 
 std::unique_ptr<Classifier> make(AlexNetConfig c, const ModelOptions& o) {

@@ -85,7 +85,8 @@ std::vector<ModelEntry> convnext_models() {
   for (const ConvNeXtConfig& config : {ConvNeXtConfig{.name = "convnext_tiny", .channels = {96, 192, 384, 768}, .depths = {3, 3, 9, 3}},
                                        {.name = "convnext_small", .channels = {96, 192, 384, 768}, .depths = {3, 3, 27, 3}},
                                        {.name = "convnext_base", .channels = {128, 256, 512, 1024}, .depths = {3, 3, 27, 3}},
-                                       {.name = "convnext_large", .channels = {192, 384, 768, 1536}, .depths = {3, 3, 27, 3}}})
+                                       {.name = "convnext_large", .channels = {192, 384, 768, 1536}, .depths = {3, 3, 27, 3}},
+                                       {.name = "convnext_xlarge", .channels = {256, 512, 1024, 2048}, .depths = {3, 3, 27, 3}}})
     entries.push_back({.name = config.name,
                        .description = "depthwise 7x7 and inverted bottlenecks, section 3",
                        .paper = "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545",

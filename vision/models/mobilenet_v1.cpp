@@ -4,7 +4,7 @@
 // A 3x3 convolution costs 9 in out multiply-adds a pixel, Eq. (2); one depthwise 3x3 and one 1x1 together 9 in + in out, Eq. (5): eight to
 // nine times less. A width multiplier, alpha of section 3.3, thins all layers alike.
 //
-// Names are timm's. Where we depart: ReLU6 for ReLU, as in the authors' published weights. The stride 2 that Table 1 prints at the last
+// Names are timm's, and so is the width 1.25. Where we depart: ReLU6 for ReLU, as in the authors' published weights. The stride 2 that Table 1 prints at the last
 // depthwise convolution is 1, as the 7x7 in front of it and behind it say.
 #include "vision/models/mobilenet_v1.h"
 
@@ -52,7 +52,11 @@ MobileNetV1::MobileNetV1(double width, const ModelOptions& o)
     std::int64_t channels, blocks, stride;
   };
   std::int64_t in = scaled(width, 32);
-  for (const Stage& s : {Stage{64, 1, 1}, {128, 2, 2}, {256, 2, 2}, {512, 6, 2}, {1024, 2, 2}}) {
+  for (const Stage& s : {Stage{64, 1, 1},   // 112x112x64 for width 1 at 224
+                         {128, 2, 2},       // 56x56x128
+                         {256, 2, 2},       // 28x28x256
+                         {512, 6, 2},       // 14x14x512
+                         {1024, 2, 2}}) {   // 7x7x1024
     auto& stage = blocks_.add<nn::Sequential>();
     for (std::int64_t i = 0; i < s.blocks; ++i) {
       const std::int64_t out = scaled(width, s.channels);
@@ -63,7 +67,6 @@ MobileNetV1::MobileNetV1(double width, const ModelOptions& o)
   }
 }
 
-// Shapes at 224 with width 1: Table 1.
 Variable MobileNetV1::features(const Variable& x) {
   const Variable y = conv_norm_act(x, conv_stem_, bn1_, {.activation = relu6});   // 112x112x32
   return global_pool_(blocks_(y));                                                // 7x7x1024, 1024
@@ -73,8 +76,11 @@ Variable MobileNetV1::forward(const Variable& x) { return classifier_(features(x
 
 std::vector<ModelEntry> mobilenet_v1_models() {
   std::vector<ModelEntry> entries;
-  for (const auto& [name, width] : std::vector<std::pair<std::string, double>>{
-           {"mobilenet_v1_1.0", 1}, {"mobilenet_v1_0.75", 0.75}, {"mobilenet_v1_0.5", 0.5}, {"mobilenet_v1_0.25", 0.25}})
+  for (const auto& [name, width] : std::vector<std::pair<std::string, double>>{{"mobilenet_v1_1.25", 1.25},
+                                                                               {"mobilenet_v1_1.0", 1},
+                                                                               {"mobilenet_v1_0.75", 0.75},
+                                                                               {"mobilenet_v1_0.5", 0.5},
+                                                                               {"mobilenet_v1_0.25", 0.25}})
     entries.push_back({.name = name,
                        .description = "depthwise separable convolutions, Table 1",
                        .paper = "Howard et al. 2017, MobileNets, arXiv:1704.04861",

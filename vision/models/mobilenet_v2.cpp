@@ -73,11 +73,15 @@ Variable MobileNetV2::features(const Variable& x) { return global_avg_pool(featu
 Variable MobileNetV2::forward(const Variable& x) { return head_(dropout_(features(x))); }
 
 std::vector<ModelEntry> mobilenet_v2_models() {
-  return {{.name = "mobilenet_v2",
-           .description = "inverted residuals, Table 2",
-           .paper = "Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381",
-           .size = 224,
-           .make = [](const ModelOptions& o) { return std::make_unique<MobileNetV2>(1., o); }}};
+  std::vector<ModelEntry> entries;
+  for (const auto& [name, width] :
+       std::vector<std::pair<std::string, double>>{{"mobilenet_v2", 1}, {"mobilenet_v2_1.4", 1.4}, {"mobilenet_v2_0.5", 0.5}})
+    entries.push_back({.name = name,
+                       .description = "inverted residuals, Table 2",
+                       .paper = "Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381",
+                       .size = 224,
+                       .make = [w = width](const ModelOptions& o) { return std::make_unique<MobileNetV2>(w, o); }});
+  return entries;
 }
 
 }   // namespace fovea::vision

@@ -19,6 +19,7 @@ constexpr struct {
 };
 
 constexpr const char* kMobileNet = "Howard et al. 2017, Table 6";
+constexpr const char* kFromMore = "mmpretrain, trained on ImageNet-21k first";
 constexpr const char* kCifar = "CIFAR-10: He et al. 2016, Table 6";
 
 /// Those without a file in the table of published weights, or with a plainer result than any there.
@@ -30,10 +31,15 @@ constexpr struct {
     {"alexnet_2012", 59.3, "Krizhevsky et al. 2012, Table 2, one network"},
     {"resnet50_v1_original", 75.3, "the authors' weights, 2015"},
     {"se_resnext50_32x4d", 79.916, "timm gluon_in1k"},
+    {"mobilenet_v1_1.25", 76.92, "timm ra4_e3600_r224_in1k"},
     {"mobilenet_v1_1.0", 70.6, kMobileNet},
     {"mobilenet_v1_0.75", 68.4, kMobileNet},
     {"mobilenet_v1_0.5", 63.7, kMobileNet},
     {"mobilenet_v1_0.25", 50.6, kMobileNet},
+    {"mobilenet_v2_1.4", 74.7, "Sandler et al. 2018, Table 4"},
+    {"mobilenet_v2_0.5", 65.928, "timm lamb_in1k"},
+    {"swin_l", 86.24, kFromMore},
+    {"convnext_xlarge", 86.97, kFromMore},
     {"vit_small_p32", 76.01, "timm augreg_in21k_ft_in1k"},
     {"resnet20_he_cifar", 91.25, kCifar},
     {"resnet32_he_cifar", 92.49, kCifar},

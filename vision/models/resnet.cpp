@@ -210,6 +210,7 @@ std::vector<Row> rows() {
                                                         {"resnext101_32x4d", k101, 32, 4, false},
                                                         {"resnext101_32x8d", k101, 32, 8, false},
                                                         {"resnext101_64x4d", k101, 64, 4, false},
+                                                        {"resnext152_32x4d", k152, 32, 4, false},
                                                         {"se_resnext50_32x4d", k50, 32, 4, true}})
     table.push_back(
         {se ? kSe : kResNeXt,

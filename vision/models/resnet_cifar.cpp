@@ -2,11 +2,16 @@
 // (arXiv:1512.03385), section 4.2: 6n + 2 layers, n = 3, 5, 7, 9, 18 (Table 6), for images of 32x32; and their plain twins without
 // shortcuts (Fig. 6 left).
 //
+// Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv:1603.09382), trained the 110 layers with blocks dropped at random: the option
+// stochastic_depth, 0.5 in their section 4.
+//
 // Every shortcut is parameter-free: where the shape changes, the identity takes every second row and column and new channels are zero
 // (option A of section 3.3), so a residual network has exactly the parameters of its plain counterpart. We depart from the paper in
 // nothing here; the 110 layers, which it warms up at learning rate 0.01, are a matter of the recipe.
 #include "vision/models/resnet_cifar.h"
 
+#include "autograd/activation.h"
+#include "autograd/arithmetic.h"
 #include "autograd/shape_ops.h"
 
 namespace fovea::vision {
@@ -28,14 +33,16 @@ IdentityBlock::IdentityBlock(const Options& o)
       bn1_(add<BatchNorm2d>("bn1", {.channels = o.out})),
       conv2_(add<Conv2d>("conv2", {.in = o.out, .out = o.out, .kernel = 3, .padding = 1, .bias = false})),
       bn2_(add<BatchNorm2d>("bn2", {.channels = o.out})) {
+  if (o.drop_path > 0) drop_path_ = &add<nn::StochasticDepth>("drop_path", {.p = o.drop_path});
   require(o.out >= o.in, "IdentityBlock: expected at least as many channels out as in, got ", o.in, " in and ", o.out, " out");
 }
 
-/// Eq. (1), Fig. 5 left; without the shortcut the plain network's two layers.
+/// Eq. (1), Fig. 5 left; without the shortcut the plain network's two layers. With stochastic depth Huang et al. 2016, Eq. (2).
 Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
   const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
   if (!o_.shortcut) return conv_norm_act(y, conv2_, bn2_, {.activation = relu});
   const Variable shortcut = identity_shortcut(x, o_.out, o_.stride);   // (N, H/s, W/s, out)
+  if (drop_path_) return fovea::relu((*drop_path_)(conv_norm_act(y, conv2_, bn2_)) + shortcut);
   return conv_norm_act(y, conv2_, bn2_, {.activation = relu, .residual = &shortcut});
 }
 
@@ -52,11 +59,13 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config, const ModelOptions& o)
       layer3_(add<nn::Sequential>("layer3")),
       avgpool_(add<nn::GlobalAvgPool2d>("avgpool")),
       fc_(add<nn::Linear>("fc", {.in = 64, .out = o.classes})) {
-  std::int64_t in = 16, out = 16;
+  std::int64_t in = 16, out = 16, block = 0;
   for (nn::Sequential* layer : {&layer1_, &layer2_, &layer3_}) {
     layer->set_recompute(o.recompute);
     for (std::int64_t i = 0; i < config.n; ++i) {
-      layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2, .shortcut = config.shortcuts});
+      // Huang et al. 2016, Eq. (4): p_l = l / L p_L, block l of L = 3 n.
+      const double drop_path = o.stochastic_depth * static_cast<double>(++block) / static_cast<double>(3 * config.n);
+      layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2, .shortcut = config.shortcuts, .drop_path = drop_path});
       in = out;
     }
     out *= 2;
@@ -71,21 +80,30 @@ Variable CifarResNet::features(const Variable& x) {
 
 Variable CifarResNet::forward(const Variable& x) { return fc_(features(x)); }
 
+namespace {
+
+std::vector<ModelEntry> entries(const char* name, const char* description, bool shortcuts) {
+  std::vector<ModelEntry> all;
+  for (const std::int64_t n : {3, 5, 7, 9, 18}) {   // Table 6
+    const CifarResNetConfig c{.name = detail::join(name, 6 * n + 2, "_he_cifar"), .n = n, .shortcuts = shortcuts};
+    all.push_back({.name = c.name,
+                   .description = description,
+                   .paper = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
+                   .size = 32,
+                   .make = [c](const ModelOptions& o) { return std::make_unique<CifarResNet>(c, o); },
+                   .classes = 10});
+  }
+  return all;
+}
+
+}   // namespace
+
 std::vector<ModelEntry> resnet_cifar_models() {
-  std::vector<ModelEntry> entries;
-  for (const bool shortcuts : {true, false})
-    for (const std::int64_t n : {3, 5, 7, 9, 18}) {   // Table 6
-      const CifarResNetConfig c{
-          .name = detail::join(shortcuts ? "resnet" : "plain", 6 * n + 2, "_he_cifar"), .n = n, .shortcuts = shortcuts};
-      entries.push_back({.name = c.name,
-                         .description = shortcuts ? "for CIFAR: identity shortcuts without parameters, section 4.2"
-                                                  : "for CIFAR: the same layers without shortcuts, section 4.2",
-                         .paper = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
-                         .size = 32,
-                         .make = [c](const ModelOptions& o) { return std::make_unique<CifarResNet>(c, o); },
-                         .classes = 10});
-    }
-  return entries;
+  return entries("resnet", "for CIFAR: identity shortcuts without parameters, section 4.2", true);
+}
+
+std::vector<ModelEntry> plain_cifar_models() {
+  return entries("plain", "for CIFAR: the same layers without shortcuts, section 4.2", false);
 }
 
 }   // namespace fovea::vision

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/conv_norm_act.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/pooling.h"
 #include "nn/sequential.h"
@@ -15,6 +16,7 @@ Variable identity_shortcut(const Variable& x, std::int64_t out, std::int64_t str
 struct IdentityBlockOptions {
   std::int64_t in = 0, out = 0, stride = 1;
   bool shortcut = true;   // false: y = relu(F(x)), a block of the plain network
+  double drop_path = 0;   // probability that F is dropped, image by image: Huang et al. 2016
 };
 
 /// y = relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions: Eq. (1), Fig. 5 left.
@@ -32,6 +34,7 @@ class IdentityBlock : public nn::Module {
   nn::BatchNorm2d& bn1_;
   nn::Conv2d& conv2_;
   nn::BatchNorm2d& bn2_;
+  nn::StochasticDepth* drop_path_ = nullptr;
 };
 
 struct CifarResNetConfig {
@@ -59,5 +62,6 @@ class CifarResNet : public Classifier {
 };
 
 std::vector<ModelEntry> resnet_cifar_models();
+std::vector<ModelEntry> plain_cifar_models();   // without shortcuts
 
 }   // namespace fovea::vision

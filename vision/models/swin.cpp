@@ -33,7 +33,7 @@ SwinBlock::SwinBlock(const Options& o)
 
 Variable SwinBlock::forward(const Variable& z) {                // (N, H, W, width)
   const Variable y = stochastic_depth_(attn_(norm1_(z))) + z;   // z^ of Eq. (3)
-  return stochastic_depth_(mlp_(norm2_(y))) + y;
+  return stochastic_depth_(mlp_(norm2_(y))) + y;                // z of Eq. (3)
 }
 
 std::string SwinBlock::describe() const {
@@ -103,7 +103,8 @@ std::vector<ModelEntry> swin_models() {
   std::vector<ModelEntry> entries;
   for (const SwinConfig& config : {SwinConfig{.name = "swin_t", .width = 96, .depths = {2, 2, 6, 2}, .heads = {3, 6, 12, 24}},
                                    {.name = "swin_s", .width = 96, .depths = {2, 2, 18, 2}, .heads = {3, 6, 12, 24}},
-                                   {.name = "swin_b", .width = 128, .depths = {2, 2, 18, 2}, .heads = {4, 8, 16, 32}}})
+                                   {.name = "swin_b", .width = 128, .depths = {2, 2, 18, 2}, .heads = {4, 8, 16, 32}},
+                                   {.name = "swin_l", .width = 192, .depths = {2, 2, 18, 2}, .heads = {6, 12, 24, 48}}})
     entries.push_back({.name = config.name,
                        .description = "shifted windows, section 3.3",
                        .paper = "Liu et al. 2021, Swin Transformer, arXiv:2103.14030",

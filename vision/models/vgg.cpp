@@ -53,7 +53,6 @@ VGG::VGG(const VGGConfig& config, const ModelOptions& o)
   });
 }
 
-// Shapes at 224: Table 1.
 Variable VGG::features(const Variable& x) {
   const Variable y = flatten(avgpool_(features_(x)));   // 7x7x512, 25088
   return classifier_.forward_until(y, head_);           // 4096
@@ -63,7 +62,7 @@ Variable VGG::forward(const Variable& x) { return head_(features(x)); }
 
 std::vector<ModelEntry> vgg_models() {
   const std::vector<std::pair<std::string, std::vector<std::vector<std::int64_t>>>> columns = {
-      // Table 1: A, B, D, E
+      // Table 1: A, B, D, E. Stages of 224x224, 112x112, 56x56, 28x28 and 14x14 pixels
       {"vgg11", {{64}, {128}, {256, 256}, {512, 512}, {512, 512}}},
       {"vgg13", {{64, 64}, {128, 128}, {256, 256}, {512, 512}, {512, 512}}},
       {"vgg16", {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}}},

@@ -65,8 +65,8 @@ TransformerBlock::TransformerBlock(const Options& o)
 }
 
 Variable TransformerBlock::forward(const Variable& z) {                     // (B, T, width)
-  const Variable y = drop_path_(dropout_(self_attention_(ln_1_(z)))) + z;   // Eq. (2)
-  return drop_path_(mlp_(ln_2_(y))) + y;                                    // Eq. (3)
+  const Variable y = drop_path_(dropout_(self_attention_(ln_1_(z)))) + z;   // z' of Eq. (2)
+  return drop_path_(mlp_(ln_2_(y))) + y;                                    // z of Eq. (3)
 }
 
 std::string TransformerBlock::describe() const {

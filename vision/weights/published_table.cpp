@@ -54,6 +54,8 @@ constexpr Row kRows[] = {
   {"resnext101_64x4d", "IMAGENET1K_V1", kTorchvision, "resnext101_64x4d-173b62eb.pth", 232, 224, bilinear, 83.246},
   {"mobilenet_v2", "IMAGENET1K_V2", kTorchvision, "mobilenet_v2-7ebf99e0.pth", 232, 224, bilinear, 72.154},
   {"mobilenet_v2", "IMAGENET1K_V1", kTorchvision, "mobilenet_v2-b0353104.pth", 256, 224, bilinear, 71.878},
+  {"mobilenet_v2_1.4", "ra_in1k", kTimm, "v0.1-weights/mobilenetv2_140_ra-21a4e913.pth", 256, 224, bicubic, 76.528},
+  {"mobilenet_v2_0.5", "lamb_in1k", kTimm, "v0.1-weights/mobilenetv2_050-3d30d450.pth", 256, 224, bicubic, 65.928},
   {"mobilenet_v3_small", "IMAGENET1K_V1", kTorchvision, "mobilenet_v3_small-047dcff4.pth", 256, 224, bilinear, 67.668},
   {"mobilenet_v3_large", "IMAGENET1K_V2", kTorchvision, "mobilenet_v3_large-5c1a4163.pth", 232, 224, bilinear, 75.274},
   {"mobilenet_v3_large", "IMAGENET1K_V1", kTorchvision, "mobilenet_v3_large-8738ca79.pth", 256, 224, bilinear, 74.042},
@@ -104,8 +106,11 @@ constexpr Row kRows[] = {
   {"resnet50_c", "mmpretrain", kMM, "resnet/resnetv1c50_8xb32_in1k_20220214-3343eccd.pth", 256, 224, bilinear, 77.01},
   {"resnet101_c", "mmpretrain", kMM, "resnet/resnetv1c101_8xb32_in1k_20220214-434fe45f.pth", 256, 224, bilinear, 78.3},
   {"resnext101_32x4d", "mmpretrain", kMM, "resnext/resnext101_32x4d_b32x8_imagenet_20210506-e0fa3dd5.pth", 256, 224, bilinear, 78.61},
+  {"resnext152_32x4d", "mmpretrain", kMM, "resnext/resnext152_32x4d_b32x8_imagenet_20210524-927787be.pth", 256, 224, bilinear, 78.88},
   {"se_resnet50", "mmpretrain", kMM, "se-resnet/se-resnet50_batch256_imagenet_20200804-ae206104.pth", 256, 224, bilinear, 77.74},
   {"se_resnet101", "mmpretrain", kMM, "se-resnet/se-resnet101_batch256_imagenet_20200804-ba5b51d4.pth", 256, 224, bilinear, 78.26},
+  {"swin_l", "mmpretrain", kMM, "swin-transformer/convert/swin_large_patch4_window7_224_22kto1k-5f0996db.pth", 256, 224, bicubic, 86.24},
+  {"convnext_xlarge", "mmpretrain", kMM, "convnext/convnext-xlarge_in21k-pre-3rdparty_64xb64_in1k_20220124-76b6863d.pth", 256, 224, bicubic, 86.97},
 };
 // clang-format on
 

@@ -51,7 +51,7 @@ std::vector<NamingScheme> make_schemes() {
   // ---- MobileNet V2: stage.block -> place
   all.push_back(
       {.library = "timm",
-       .models = {"mobilenet_v2"},
+       .models = {"mobilenet_v2*"},
        .rules = {{"conv_stem.*", "features.0.0.*"},
                  {"bn1.*", "features.0.1.*"},
                  {"blocks.0.0.{conv_dw,bn1,conv_pw,bn2}.*", "features.1.conv.{0.0,0.1,1,2}.*"},
@@ -62,7 +62,7 @@ std::vector<NamingScheme> make_schemes() {
                  {"classifier.{weight,bias}", "classifier.1.{weight,bias}"}}});
   all.push_back(
       {.library = "mmpretrain",
-       .models = {"mobilenet_v2"},
+       .models = {"mobilenet_v2*"},
        .rules = {
            {"backbone.conv1.{conv,bn}.*", "features.0.{0,1}.*"},
            {"backbone.layer1.0.conv.{0.conv,0.bn,1.conv,1.bn}.*", "features.1.conv.{0.0,0.1,1,2}.*"},
