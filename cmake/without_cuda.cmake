@@ -1,9 +1,9 @@
-# without_cuda.cmake: cmake -D NM=<nm> -D LIBRARY=<libfovea_kernels.a> -D OUT=<file.cpp> -P without_cuda.cmake
+# without_cuda.cmake: cmake -D NM=<nm> -D OBJECTS=<of fovea_kernels, a list> -D OUT=<file.cpp> -P without_cuda.cmake
 # Writes the stand-ins that programs without CUDA are linked with: every Cpu kernel has a Cuda twin, whose symbol differs by the tag alone, and
 # each of those becomes another name of one function that throws.
-execute_process(COMMAND ${NM} --defined-only ${LIBRARY} OUTPUT_VARIABLE symbols RESULT_VARIABLE code)
+execute_process(COMMAND ${NM} --defined-only ${OBJECTS} OUTPUT_VARIABLE symbols RESULT_VARIABLE code)
 if(code)
-  message(FATAL_ERROR "${NM} ${LIBRARY}: exit code ${code}")
+  message(FATAL_ERROR "${NM}: exit code ${code}")
 endif()
 string(REGEX MATCHALL "_ZN5fovea7kernels[A-Za-z0-9_]*NS0_3CpuE[A-Za-z0-9_]*" names "${symbols}")
 string(REPLACE "NS0_3CpuE" "NS0_4CudaE" names "${names}")

@@ -41,7 +41,8 @@ class CudaDevice {
 
   virtual CUevent_st* make_event() = 0;
   virtual void record(CUevent_st* event, Cuda be) = 0;   // the event is now this place in the stream
-  virtual void wait(CUevent_st* event) = 0;              // until the stream has come there
+  virtual bool reached(CUevent_st* event) = 0;           // has the stream come there?
+  virtual void wait(CUevent_st* event) = 0;              // until it has
   virtual void destroy(CUevent_st* event) = 0;
 
   /// From here on, what is queued on the stream is not done but written down.

@@ -72,6 +72,11 @@ class Toolkit final : public CudaDevice {
     return event;
   }
   void record(CUevent_st* event, Cuda be) override { check_cuda(cudaEventRecord(event, be.stream), "cudaEventRecord"); }
+  bool reached(CUevent_st* event) override {
+    const cudaError_t e = cudaEventQuery(event);
+    if (e != cudaErrorNotReady) check_cuda(e, "cudaEventQuery");
+    return e == cudaSuccess;
+  }
   void wait(CUevent_st* event) override { check_cuda(cudaEventSynchronize(event), "cudaEventSynchronize"); }
   void destroy(CUevent_st* event) override { check_cuda(cudaEventDestroy(event), "cudaEventDestroy"); }
 

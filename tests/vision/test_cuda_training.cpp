@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 
 #include "autograd/loss.h"
 #include "optim/adamw.h"
@@ -41,37 +42,56 @@ const std::vector<Network> kNetworks{
     {"swin", 16, [] { return std::make_unique<SwinTransformer>(kSwin, kOptions); }, adamw},
 };
 
-/// What is compared bit by bit: every loss, then the parameters after the last step.
+/// A network in training: one step after another, on pictures and labels of the host.
+class Training {
+ public:
+  Training(const Network& n, Device device, DType dtype) : size_(n.size), device_(device), dtype_(dtype) {
+    manual_seed(1);
+    network_ = n.make();
+    network_->to(DType::f32, device);
+    for (auto& [name, p] : network_->parameters()) parameters_.push_back(p->value);
+    optimizer_ = n.optimizer(parameters_);
+  }
+  Tensor step(std::int64_t number) {   // its loss
+    constexpr std::int64_t kBatch = 4;
+    const Tensor x =
+        Tensor::randn({kBatch, size_, size_, 3}, RandomKey{.seed = 5, .stream = std::uint64_t(number)}, DType::f32, Device::cpu);
+    optimizer_->zero_grad();
+    const Variable loss = cross_entropy((*network_)(Variable(x.to(dtype_).to(device_))), Tensor::from<std::int64_t>({0, 1, 2, 3}, {kBatch}),
+                                        {.label_smoothing = 0.1});
+    loss.backward();
+    optim::clip_norm(optimizer_->arena(), 1);
+    optimizer_->step();
+    return loss.value();
+  }
+  std::vector<float> parameters() const {
+    std::vector<float> all;
+    for (const Variable& p : parameters_)
+      for (const float v : p.value().to_vector<float>()) all.push_back(v);
+    return all;
+  }
+
+ private:
+  std::int64_t size_;
+  Device device_;
+  DType dtype_;
+  std::unique_ptr<Classifier> network_;
+  std::vector<Variable> parameters_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+};
+
 struct Result {
   std::vector<double> losses;
   std::vector<float> parameters;
 };
 Result train(const Network& n, Device device, DType dtype) {
-  constexpr int kSteps = 3;
-  constexpr std::int64_t kBatch = 4;
-  manual_seed(1);
-  const auto net = n.make();
-  net->to(DType::f32, device);
-  std::vector<Variable> parameters;
-  for (auto& [name, p] : net->parameters()) parameters.push_back(p->value);
-  const auto optimizer = n.optimizer(parameters);
-  Result run;
+  Training training(n, device, dtype);
   std::vector<Tensor> losses;
-  for (int step = 0; step < kSteps; ++step) {
-    const Tensor x =
-        Tensor::randn({kBatch, n.size, n.size, 3}, RandomKey{.seed = 5, .stream = std::uint64_t(step)}, DType::f32, Device::cpu);
-    optimizer->zero_grad();
-    const Variable loss = cross_entropy((*net)(Variable(x.to(dtype).to(device))), Tensor::from<std::int64_t>({0, 1, 2, 3}, {kBatch}),
-                                        {.label_smoothing = 0.1});
-    loss.backward();
-    optim::clip_norm(optimizer->arena(), 1);
-    optimizer->step();
-    losses.push_back(loss.value());
-  }
-  for (const Tensor& loss : losses) run.losses.push_back(loss.item());
-  for (const Variable& p : parameters)
-    for (const float v : p.value().to_vector<float>()) run.parameters.push_back(v);
-  return run;
+  for (int step = 0; step < 3; ++step) losses.push_back(training.step(step));
+  Result r;
+  for (const Tensor& loss : losses) r.losses.push_back(loss.item());
+  r.parameters = training.parameters();
+  return r;
 }
 
 class CudaTraining : public testing::TestWithParam<Network> {
@@ -89,6 +109,23 @@ class CudaTraining : public testing::TestWithParam<Network> {
 
 TEST_P(CudaTraining, FollowsTheCpuInFloat32) { check(GetParam(), DType::f32, 1e-4); }
 TEST_P(CudaTraining, FollowsTheCpuInBfloat16) { check(GetParam(), DType::bf16, 2e-2); }
+
+/// Where streams are as late as they may be, what is queued first is done when somebody waits, and not before.
+TEST_P(CudaTraining, TheHostDoesNotWaitInAStep) {
+  kernels::CudaDevice& device = cuda_device();
+  if (!device.facts().emulated) GTEST_SKIP() << "a card may be faster than the host";
+  Training training(GetParam(), Device::cuda, DType::f32);
+  training.step(0);   // takes memory from the device
+  cuda_synchronize();
+  CUevent_st* const before = device.make_event();
+  Tensor first = Tensor::zeros({1}, DType::f32, Device::cuda);
+  device.record(before, cuda());
+  const Tensor loss = training.step(1);
+  EXPECT_FALSE(device.reached(before));
+  EXPECT_GT(loss.item(), 0);
+  EXPECT_TRUE(device.reached(before));
+  device.destroy(before);
+}
 
 INSTANTIATE_TEST_SUITE_P(Networks, CudaTraining, testing::ValuesIn(kNetworks), [](const auto& p) { return std::string(p.param.name); });
 
