@@ -75,16 +75,17 @@ TEST_P(ModelGradients, EqualPyTorchs) {
                                                  key.starts_with("mobilenet_v3") || key.find("50") != std::string::npos);
   const double own = *stored().find(key + ".float32")->data<double>(), error = worst_error(key, Device::cpu);
   EXPECT_LE(error, kinks ? std::max(1e-3, 3 * own) : 1e-3);
-  RecordProperty("error", std::to_string(error));
+  RecordProperty("error", detail::join(error));
 }
 
 class ModelGradientsInDouble : public testing::TestWithParam<std::string> {};
 
-// In float64 both programs are on the same side of every kink. (PyTorch rounds the 1/6 in the gradient of hard sigmoid to float32: 3e-8.)
+// In float64 both programs are on the same side of every kink. (PyTorch rounds the 1/6 in the gradient of hard sigmoid to float32: 3e-8 in
+// MobileNet V3.)
 TEST_P(ModelGradientsInDouble, EqualPyTorchs) {
   const double error = worst_error(GetParam(), Device::reference);
-  EXPECT_LE(error, 1e-7);
-  RecordProperty("error", std::to_string(error));
+  EXPECT_LE(error, GetParam().starts_with("mobilenet_v3") ? 1e-7 : 1e-9);
+  RecordProperty("error", detail::join(error));
 }
 
 /// Of all networks, both rows, or the first of those that the plain loops of Reference run in a few seconds, or of the others.
