@@ -1,6 +1,7 @@
 // fovea.h: what most programs need, in the order of the folders. Whatever is not here is included by its own header.
 #pragma once
 
+#include "tensor/cuda.h"
 #include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 

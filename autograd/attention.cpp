@@ -74,7 +74,7 @@ Result forward(const Operands& a) {
   detail::count_multiply_adds(a.s.multiply_adds());
   on_backend("attention", a.q, [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
-    const Workspace workspace(kernels::attention_workspace_bytes<T>(be, a.s));
+    const Workspace workspace(be, kernels::attention_workspace_bytes<T>(be, a.s));
     kernels::attention_forward(be, a.q.data<T>(), a.k.data<T>() + a.k_begins, a.v.data<T>() + a.v_begins, detail::data_or_null<A>(a.bias),
                                r.y.data<T>(), r.lse.data<A>(), a.s, workspace.data());
   });
@@ -84,7 +84,7 @@ Result forward(const Operands& a) {
 template <class T, class Backend>
 void backward(Backend be, const Operands& a, const Tensor& lse, const Tensor& dy, const kernels::AttentionGradients<T>& to) {
   using A = kernels::acc_t<T>;
-  const Workspace workspace(kernels::attention_workspace_bytes<T>(be, a.s));
+  const Workspace workspace(be, kernels::attention_workspace_bytes<T>(be, a.s));
   kernels::attention_backward(be, a.q.data<T>(), a.k.data<T>() + a.k_begins, a.v.data<T>() + a.v_begins, detail::data_or_null<A>(a.bias),
                               lse.data<A>(), dy.data<T>(), to, a.s, workspace.data());
 }
@@ -128,7 +128,7 @@ namespace {
 Tensor weights(const Operands& a) {
   Tensor p = Tensor::empty({a.s.batch, a.s.heads, a.s.queries, a.s.keys}, a.q.dtype(), a.q.device());
   on_backend("attention_weights", a.q, [&]<class T>(auto be) {
-    const Workspace workspace(kernels::attention_workspace_bytes<T>(be, a.s));
+    const Workspace workspace(be, kernels::attention_workspace_bytes<T>(be, a.s));
     kernels::attention_weights(be, a.q.data<T>(), a.k.data<T>() + a.k_begins, detail::data_or_null<kernels::acc_t<T>>(a.bias), p.data<T>(),
                                a.s, workspace.data());
   });

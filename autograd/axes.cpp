@@ -24,7 +24,7 @@ Tensor permuted(const Tensor& x, const Order& order) {
   const Steps dense = dense_steps(shape);
   std::copy_n(dense.begin(), rank, s.y_step);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  on_bytes(x, [&](std::size_t size) { kernels::strided_copy(x.raw(), y.raw(), s, size); });
+  on_bytes(x, [&](auto be, std::size_t size) { kernels::strided_copy(be, x.raw(), y.raw(), s, size); });
   return y;
 }
 
@@ -42,7 +42,7 @@ void repeat(const Tensor& x, Tensor& y, bool accumulate) {
     std::copy(y.shape().dims().begin(), y.shape().dims().end(), s.extent);
     std::copy_n(from.begin(), rank, s.x_step);
     std::copy_n(to.begin(), rank, s.y_step);
-    on_bytes(x, [&](std::size_t size) { kernels::strided_copy(x.raw(), y.raw(), s, size); });
+    on_bytes(x, [&](auto be, std::size_t size) { kernels::strided_copy(be, x.raw(), y.raw(), s, size); });
     return;
   }
   kernels::BroadcastShape s{.rank = rank};
@@ -75,7 +75,7 @@ Tensor sum_over(const AxisPlan& plan, const Tensor& x, const Tensor& z, double f
   const Tensor in = plan.arrange(x), other = z.defined() ? plan.arrange(z) : Tensor();
   on_backend("sum", in, [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
-    const Workspace workspace(kernels::reduce_workspace_bytes<T>(be, plan.shape));
+    const Workspace workspace(be, kernels::reduce_workspace_bytes<T>(be, plan.shape));
     if (z.defined())
       kernels::dot_axis(be, in.data<T>(), other.data<T>(), static_cast<A>(factor), y.data<A>(), plan.shape, false, workspace.data());
     else

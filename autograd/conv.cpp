@@ -45,7 +45,7 @@ Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const C
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.dtype(), x.device());
   detail::count_multiply_adds(s.multiply_adds());
   on_backend("conv2d", y, [&]<class T>(auto be) {
-    const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::forward));
+    const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::forward));
     const kernels::Epilogue<T> bias{.shift = b.defined() ? b.value().data<kernels::acc_t<T>>() : nullptr};
     kernels::conv2d_forward(be, in.data.data<T>(), weight.data<T>(), y.data<T>(), s, in.prologue<T>(), bias, workspace.data());
   });
@@ -56,19 +56,19 @@ Variable conv2d(const Variable& x, const Variable& w, const Variable& b, const C
       if (g.needs(1)) {
         const detail::ConvInput source(keep);
         Tensor dw = g.target(1);
-        const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::weight_gradient));
+        const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::weight_gradient));
         kernels::conv2d_weight_gradient(be, source.data.data<T>(), grad, dw.data<A>(), s, source.prologue<T>(), g.accumulate(1),
                                         workspace.data());
       }
       if (g.needs(2)) {
         Tensor db = g.target(2);
         const kernels::RowShape rows{.rows = s.rows(), .cols = s.k};
-        const Workspace workspace(kernels::reduce_workspace_bytes<T>(be, rows));
+        const Workspace workspace(be, kernels::reduce_workspace_bytes<T>(be, rows));
         kernels::sum_rows(be, grad, A(1), db.data<A>(), rows, g.accumulate(2), workspace.data());
       }
       if (g.needs(0)) {
         Tensor dx = g.target(0);
-        const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::input_gradient));
+        const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, ConvProduct::input_gradient));
         kernels::conv2d_input_gradient(be, grad, weight.data<T>(), dx.data<T>(), s, g.accumulate(0), workspace.data());
       }
     });

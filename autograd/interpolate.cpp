@@ -28,13 +28,13 @@ Variable interpolate(const Variable& x, const InterpolateConfig& o) {
   const kernels::InterpolationShape s{.n = x.dim(0), .c = x.dim(3), .rows = axis(x.dim(1), o.size.h), .columns = axis(x.dim(2), o.size.w)};
   Tensor y = Tensor::empty({s.n, s.rows.out, s.columns.out, s.c}, x.dtype(), x.device());
   on_backend(kOp, y, [&]<class T>(auto be) {
-    const Workspace workspace(kernels::interpolate_workspace_bytes(be, s));
+    const Workspace workspace(be, kernels::interpolate_workspace_bytes(be, s));
     kernels::interpolate_forward(be, x.value().data<T>(), y.data<T>(), s, workspace.data());
   });
   return record(kOp, y, {x}, [s](Tensor dy, Grads& g) {
     Tensor dx = g.target(0);
     on_backend(kOp, dy, [&]<class T>(auto be) {
-      const Workspace workspace(kernels::interpolate_workspace_bytes(be, s));
+      const Workspace workspace(be, kernels::interpolate_workspace_bytes(be, s));
       kernels::interpolate_backward(be, dy.data<T>(), dx.data<T>(), s, g.accumulate(0), workspace.data());
     });
   });

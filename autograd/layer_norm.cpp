@@ -24,7 +24,7 @@ Variable layer_norm(const Variable& x, const Variable& gamma, const Variable& be
     Tensor dgamma = g.needs(1) ? g.target(1) : Tensor(), dbeta = g.needs(2) ? g.target(2) : Tensor();
     on_backend("layer_norm", input, [&]<class T>(auto be) {
       using A = kernels::acc_t<T>;
-      const Workspace workspace(kernels::layer_norm_workspace_bytes<T>(be, s));
+      const Workspace workspace(be, kernels::layer_norm_workspace_bytes<T>(be, s));
       kernels::layer_norm_backward(be,
                                    kernels::LayerNormGradient<T>{.x = input.data<T>(),
                                                                  .dy = dy.data<T>(),

@@ -25,7 +25,7 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) {
   detail::count_multiply_adds(rows * in * out);
   on_backend("linear", y, [&]<class T>(auto be) {   // y (rows, out) = x (rows, in) w^T + b
     const kernels::GemmShape s{.m = rows, .n = out, .k = in, .transpose_b = true};
-    const Workspace workspace(kernels::gemm_workspace_bytes<T>(be, s));
+    const Workspace workspace(be, kernels::gemm_workspace_bytes<T>(be, s));
     const kernels::Epilogue<T> bias{.shift = b.defined() ? b.value().data<kernels::acc_t<T>>() : nullptr};
     kernels::gemm<T, T>(be, x.value().data<T>(), weight.data<T>(), y.data<T>(), s, bias, workspace.data());
   });
@@ -36,20 +36,20 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) {
       if (g.needs(0)) {   // dx (rows, in) = dy (rows, out) w (out, in)
         Tensor dx = g.target(0);
         const kernels::GemmShape s{.m = rows, .n = in, .k = out};
-        const Workspace workspace(kernels::gemm_workspace_bytes<T>(be, s));
+        const Workspace workspace(be, kernels::gemm_workspace_bytes<T>(be, s));
         kernels::gemm<T, T>(be, grad, weight.data<T>(), dx.data<T>(), s, {.accumulate = g.accumulate(0)}, workspace.data());
       }
       if (g.needs(1)) {   // dw (out, in) = dy^T (out, rows) x (rows, in)
         Tensor dw = g.target(1);
         const Tensor input = x.tensor();
         const kernels::GemmShape s{.m = out, .n = in, .k = rows, .transpose_a = true};
-        const Workspace workspace(kernels::gemm_workspace_bytes<T>(be, s));
+        const Workspace workspace(be, kernels::gemm_workspace_bytes<T>(be, s));
         kernels::gemm<T, A>(be, grad, input.data<T>(), dw.data<A>(), s, {.accumulate = g.accumulate(1)}, workspace.data());
       }
       if (g.needs(2)) {   // db (out) = sum over rows of dy
         Tensor db = g.target(2);
         const kernels::RowShape s{.rows = rows, .cols = out};
-        const Workspace workspace(kernels::reduce_workspace_bytes<T>(be, s));
+        const Workspace workspace(be, kernels::reduce_workspace_bytes<T>(be, s));
         kernels::sum_rows(be, grad, A(1), db.data<A>(), s, g.accumulate(2), workspace.data());
       }
     });

@@ -1,5 +1,8 @@
 #include "autograd/loss.h"
 
+#include <type_traits>
+
+#include "autograd/axes.h"
 #include "autograd/helpers.h"
 #include "kernels/binary_cross_entropy.h"
 #include "kernels/cross_entropy.h"
@@ -10,12 +13,12 @@ namespace {
 
 using kernels::RowShape;
 
-/// Weights in the accumulator's dtype on x's device, or undefined.
+/// Weights in the accumulator's dtype on x's device, or undefined. On the host they are checked.
 Tensor checked_weights(const char* op, const char* what, const Tensor& weights, std::int64_t count, const Variable& x) {
   if (!weights.defined()) return {};
   require(weights.shape() == Shape{count} && weights.dtype() != DType::i64, op, ": expected floating-point ", what, " of shape ",
           Shape{count}, ", got ", name_of(weights.dtype()), " ", weights.shape());
-  const std::vector<double> values = weights.device() == Device::meta ? std::vector<double>() : weights.to_vector<double>();
+  const std::vector<double> values = on_host(weights.device()) ? weights.to_vector<double>() : std::vector<double>();
   for (std::size_t i = 0; i < values.size(); ++i)
     require(values[i] >= 0 && values[i] <= 1e30, op, ": expected ", what, " >= 0, got ", values[i], " at ", i);
   return weights.to(acc_dtype(x.dtype())).to(x.device());
@@ -31,12 +34,15 @@ Tensor checked_weights(const char* op, const char* what, const Tensor& weights, 
   throw ShapeError(detail::join(op, ": expected ", what, " in [0, 1], got others in row ", row));
 }
 
+/// Can the host look at what a kernel has written? On a GPU it does not wait for it: there a kernel that finds a wrong target gives NaN.
+template <class Backend> constexpr bool host_sees = !std::is_same_v<Backend, kernels::Cuda>;
+
 /// factor * the sum of all elements, a scalar.
 Tensor reduced(const Tensor& losses, double factor) {
   Tensor loss = Tensor::empty({}, losses.dtype(), losses.device());
   on_backend("loss", losses, [&]<class A>(auto be) {
     const RowShape one{.rows = 1, .cols = losses.elements()};
-    const Workspace workspace(kernels::reduce_workspace_bytes<A>(be, one));
+    const Workspace workspace(be, kernels::reduce_workspace_bytes<A>(be, one));
     kernels::sum_cols(be, losses.data<A>(), static_cast<kernels::acc_t<A>>(factor), loss.data<kernels::acc_t<A>>(), one, false,
                       workspace.data());
   });
@@ -65,22 +71,26 @@ Variable cross_entropy(const Variable& x, const Tensor& targets, const CrossEntr
           " or floating-point probabilities of shape ", x.shape(), ", got ", name_of(targets.dtype()), " ", targets.shape());
   require(o.label_smoothing >= 0 && o.label_smoothing < 1, kOp, ": expected label smoothing in [0, 1), got ", o.label_smoothing);
   const Tensor weights = checked_weights(kOp, "class weights", o.class_weights, s.cols, x);
-  const Tensor t = hard ? targets : targets.to(acc_dtype(x.dtype())).to(x.device());
+  const bool weighted_mean = hard && weights.defined() && o.reduction == Reduction::mean;
 
   double denominator = o.reduction == Reduction::mean ? static_cast<double>(s.rows) : 1;
-  if (hard && x.device() != Device::meta) {
-    const std::vector<double> w = weights.defined() ? weights.to_vector<double>() : std::vector<double>();
+  if (hard && x.device() != Device::meta && (on_host(targets.device()) || weighted_mean)) {
+    const std::vector<std::int64_t> labels = targets.to_vector<std::int64_t>();
+    const std::vector<double> w = weighted_mean ? o.class_weights.to_vector<double>() : std::vector<double>();
     double total = 0;
     for (std::int64_t r = 0; r < s.rows; ++r) {
-      const std::int64_t label = t.data<std::int64_t>()[r];
+      const std::int64_t label = labels[static_cast<std::size_t>(r)];
       require(label >= 0 && label < s.cols, kOp, ": expected labels in 0..", s.cols - 1, ", got ", label, " in row ", r);
-      if (weights.defined()) total += w[static_cast<std::size_t>(label)];
+      if (weighted_mean) total += w[static_cast<std::size_t>(label)];
     }
-    if (weights.defined() && o.reduction == Reduction::mean) {
+    if (weighted_mean) {
       require(total > 0, kOp, ": expected a label whose class weight is not 0, got none in ", s.rows, " rows: their mean has no weight");
       denominator = total;
     }
   }
+
+  // Labels are the caller's; a GPU gets a copy.
+  const Tensor t = !hard ? targets.to(acc_dtype(x.dtype())).to(x.device()) : x.device() == Device::cuda ? targets.to(x.device()) : targets;
 
   Tensor rows = Tensor::empty({s.rows}, acc_dtype(x.dtype()), x.device());
   Tensor kept = Tensor::empty({s.rows, 3}, rows.dtype(), x.device());
@@ -88,15 +98,24 @@ Variable cross_entropy(const Variable& x, const Tensor& targets, const CrossEntr
     using A = kernels::acc_t<T>;
     kernels::cross_entropy_forward(be, x.value().data<T>(), kernel_target<T>(t, weights, o.label_smoothing), rows.data<A>(), kept.data<A>(),
                                    s);
-    for (std::int64_t r = 0; r < s.rows && !hard; ++r)
-      if (kept.data<A>()[3 * r + 2] < 0) refuse_row(kOp, "probabilities", t, r, s.cols);
+    if constexpr (host_sees<decltype(be)>)
+      for (std::int64_t r = 0; r < s.rows && !hard; ++r)
+        if (kept.data<A>()[3 * r + 2] < 0) refuse_row(kOp, "probabilities", t, r, s.cols);
   });
   const bool none = o.reduction == Reduction::none;
   return record(kOp, none ? rows : reduced(rows, 1 / denominator), {x},
                 [x = Saved(x), t, weights, kept, s, none, denominator, smoothing = o.label_smoothing](Tensor dy, Grads& g) {
-                  const Tensor dloss = none ? dy : Tensor::full({s.rows}, dy.item() / denominator, dy.dtype(), dy.device()),
-                               in = x.tensor();
-                  Tensor dx = g.target(0);
+                  const Tensor in = x.tensor();
+                  Tensor dx = g.target(0), dloss = dy;
+                  if (!none) {   // dy / denominator for every row
+                    Tensor share = Tensor::empty_like(dy);
+                    on_backend(kOp, dy, [&]<class A>(auto be) {
+                      kernels::affine(be, dy.data<A>(), static_cast<kernels::acc_t<A>>(1 / denominator), kernels::acc_t<A>(0),
+                                      share.data<A>(), 1, false);
+                    });
+                    dloss = Tensor::empty({s.rows}, dy.dtype(), dy.device());
+                    detail::repeat(share, dloss, false);
+                  }
                   on_backend(kOp, in, [&]<class T>(auto be) {
                     using A = kernels::acc_t<T>;
                     kernels::cross_entropy_backward(be, in.data<T>(), kernel_target<T>(t, weights, smoothing), kept.data<A>(),
@@ -121,8 +140,9 @@ Variable binary_cross_entropy(const Variable& x, const Tensor& targets, const Bi
     using A = kernels::acc_t<T>;
     kernels::binary_cross_entropy_forward(be, x.value().data<T>(), t.data<A>(), detail::data_or_null<A>(weights),
                                           losses.defined() ? losses.data<A>() : nullptr, rows.data<A>(), s);
-    for (std::int64_t r = 0; r < s.rows; ++r)
-      if (rows.data<A>()[r] < 0) refuse_row(kOp, "targets", t, r, s.cols);
+    if constexpr (host_sees<decltype(be)>)
+      for (std::int64_t r = 0; r < s.rows; ++r)
+        if (rows.data<A>()[r] < 0) refuse_row(kOp, "targets", t, r, s.cols);
   });
   const double factor = o.reduction == Reduction::mean ? 1 / static_cast<double>(x.shape().elements()) : 1;
   return record(kOp, none ? losses : reduced(rows, factor), {x}, [x = Saved(x), t, weights, s, none, factor](Tensor dy, Grads& g) {
@@ -130,9 +150,8 @@ Variable binary_cross_entropy(const Variable& x, const Tensor& targets, const Bi
     Tensor dx = g.target(0);
     on_backend(kOp, in, [&]<class T>(auto be) {
       using A = kernels::acc_t<T>;
-      const A scale = none ? A(1) : static_cast<A>(factor * dy.item());
-      kernels::binary_cross_entropy_backward(be, in.data<T>(), t.data<A>(), detail::data_or_null<A>(weights), none ? dy.data<A>() : nullptr,
-                                             scale, dx.data<T>(), s, g.accumulate(0));
+      kernels::binary_cross_entropy_backward(be, in.data<T>(), t.data<A>(), detail::data_or_null<A>(weights), dy.data<A>(), none,
+                                             none ? A(1) : static_cast<A>(factor), dx.data<T>(), s, g.accumulate(0));
     });
   });
 }

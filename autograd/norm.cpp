@@ -1,6 +1,5 @@
 #include "autograd/norm.h"
 
-#include <cmath>
 #include <memory>
 
 #include "autograd/helpers.h"
@@ -41,31 +40,24 @@ Affine empty_affine(const BatchNormConfig& norm) {
           .batch_statistics = norm.training};
 }
 
-/// The rest of f from its mean and a variance; C numbers, so a plain loop in double.
-template <class A> void fold(const BatchNormConfig& norm, const Tensor& variance, Affine& f) {
-  const Tensor& mean = f.mean;
-  const std::int64_t channels = mean.elements();
-  const A *gamma = norm.gamma.value().data<A>(), *beta = norm.beta.value().data<A>(), *m = mean.data<A>(), *v = variance.data<A>();
-  A *inv_std = f.inv_std.data<A>(), *scale = f.scale.data<A>(), *shift = f.shift.data<A>();
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const double inverse = 1 / std::sqrt(double(v[c]) + norm.eps);
-    inv_std[c] = static_cast<A>(inverse);
-    scale[c] = static_cast<A>(gamma[c] * inverse);
-    shift[c] = static_cast<A>(beta[c] - m[c] * (gamma[c] * inverse));
-  }
-}
-
-/// r = (1 - momentum) r + momentum * batch; the variance as an unbiased estimate, rows / (rows - 1) times the batch's.
-template <class A> void update_running(const BatchNormConfig& norm, const Tensor& mean, const Tensor& variance, std::int64_t rows) {
-  if (replaying()) return;   // the first run has done it
-
+/// The rest of f from its mean and a variance. In training the running statistics move, too, but only once where the pass runs again.
+template <class A, class Backend>
+void finish(Backend be, const BatchNormConfig& norm, const Tensor& variance, std::int64_t rows, Affine& f) {
+  const bool update = norm.training && !replaying();
   Tensor running_mean = norm.running_mean, running_var = norm.running_var;   // shares the buffers
-  A *rm = running_mean.data<A>(), *rv = running_var.data<A>();
-  const double unbias = double(rows) / double(rows - 1);
-  for (std::int64_t c = 0; c < mean.elements(); ++c) {
-    rm[c] = static_cast<A>((1 - norm.momentum) * rm[c] + norm.momentum * mean.data<A>()[c]);
-    rv[c] = static_cast<A>((1 - norm.momentum) * rv[c] + norm.momentum * unbias * variance.data<A>()[c]);
-  }
+  kernels::batch_norm_affine(be,
+                             kernels::BatchNormAffine<A>{.gamma = norm.gamma.value().data<A>(),
+                                                         .beta = norm.beta.value().data<A>(),
+                                                         .mean = f.mean.data<A>(),
+                                                         .variance = variance.data<A>(),
+                                                         .eps = norm.eps,
+                                                         .inv_std = f.inv_std.data<A>(),
+                                                         .scale = f.scale.data<A>(),
+                                                         .shift = f.shift.data<A>(),
+                                                         .running_mean = update ? running_mean.data<A>() : nullptr,
+                                                         .running_var = update ? running_var.data<A>() : nullptr,
+                                                         .momentum = norm.momentum},
+                             {.rows = rows, .channels = f.mean.elements()});
 }
 
 /// The part of both backward functions that the norm does: from dy to the gradient of its input (dx, written if defined),
@@ -76,7 +68,7 @@ void norm_backward(Backend be, const Tensor& x, const Tensor& residual, const Te
   using A = acc_t<T>;
   const ChannelShape s{.rows = x.elements() / x.dim(-1), .channels = x.dim(-1)};
   Tensor dgamma = g.needs(first) ? g.target(first) : Tensor(), dbeta = g.needs(first + 1) ? g.target(first + 1) : Tensor();
-  const Workspace workspace(kernels::batch_norm_workspace_bytes<T>(be, s));
+  const Workspace workspace(be, kernels::batch_norm_workspace_bytes<T>(be, s));
   kernels::batch_norm_backward(be,
                                kernels::BatchNormGradient<T>{.x = x.data<T>(),
                                                              .residual = detail::data_or_null<T>(residual),
@@ -112,11 +104,10 @@ Variable batch_norm(const Variable& x, const BatchNormConfig& norm) {
     Tensor variance = norm.running_var;
     if (norm.training) {
       variance = Tensor::empty_like(f.mean);
-      const Workspace workspace(kernels::batch_norm_workspace_bytes<T>(be, s));
+      const Workspace workspace(be, kernels::batch_norm_workspace_bytes<T>(be, s));
       kernels::batch_norm_statistics(be, in.data<T>(), f.mean.data<A>(), variance.data<A>(), s, workspace.data());
-      update_running<A>(norm, f.mean, variance, s.rows);
     }
-    fold<A>(norm, variance, f);
+    finish<A>(be, norm, variance, s.rows, f);
     kernels::scale_shift<T>(be, in.data<T>(), nullptr, f.scale.data<A>(), f.shift.data<A>(), Activation::none, y.data<T>(), s);
   });
   return record("batch_norm", y, {x, norm.gamma, norm.beta}, [x = Saved(x), f](Tensor dy, Grads& g) {
@@ -147,7 +138,7 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
   const bool keep = wanted && grad_enabled();
 
   const auto convolve = [&]<class T>(auto be, Tensor& out, const kernels::Epilogue<T>& epilogue) {
-    const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::forward));
+    const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::forward));
     kernels::conv2d_forward(be, in.data.data<T>(), weight.data<T>(), out.data<T>(), s, in.prologue<T>(), epilogue, workspace.data());
   };
 
@@ -157,7 +148,7 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
   Affine f = empty_affine(norm);
   if (!norm.training && !keep) {   // inference: everything in the epilogue
     on_backend(kOp, in.data, [&]<class T>(auto be) {
-      fold<acc_t<T>>(norm, norm.running_var, f);
+      finish<acc_t<T>>(be, norm, norm.running_var, channels.rows, f);
       convolve.template operator()<T>(be, y,
                                       {.scale = f.scale.data<acc_t<T>>(),
                                        .shift = f.shift.data<acc_t<T>>(),
@@ -171,15 +162,15 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
     using A = acc_t<T>;
     if (!norm.training) {
       convolve.template operator()<T>(be, y, {});
-      fold<A>(norm, norm.running_var, f);
+      finish<A>(be, norm, norm.running_var, channels.rows, f);
       return;
     }
-    const Workspace partials(static_cast<std::size_t>(kernels::stat_tiles(channels.rows) * 2 * s.k) * sizeof(A));
+    const Workspace partials(be, static_cast<std::size_t>(kernels::stat_tiles(channels.rows) * 2 * s.k) * sizeof(A));
     convolve.template operator()<T>(be, y, {.partials = static_cast<A*>(partials.data())});
     Tensor variance = Tensor::empty_like(f.mean);
-    kernels::batch_norm_merge<A>(static_cast<const A*>(partials.data()), f.mean.data<A>(), variance.data<A>(), channels);
-    update_running<A>(norm, f.mean, variance, channels.rows);
-    fold<A>(norm, variance, f);
+    const Workspace merge(be, kernels::batch_norm_merge_workspace_bytes(be, channels));
+    kernels::batch_norm_merge<A>(be, static_cast<const A*>(partials.data()), f.mean.data<A>(), variance.data<A>(), channels, merge.data());
+    finish<A>(be, norm, variance, channels.rows, f);
   });
 
   auto activated = std::make_shared<Activated>();
@@ -211,13 +202,13 @@ Variable conv_norm_act(const Variable& x, const Variable& w, const Conv2dConfig&
                     if (g.needs(1)) {
                       const detail::ConvInput source(x);
                       Tensor dw = g.target(1);
-                      const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::weight_gradient));
+                      const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::weight_gradient));
                       kernels::conv2d_weight_gradient(be, source.data.data<T>(), dz.data<T>(), dw.data<A>(), s, source.prologue<T>(),
                                                       g.accumulate(1), workspace.data());
                     }
                     if (g.needs(0)) {
                       Tensor dx = g.target(0);
-                      const Workspace workspace(kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::input_gradient));
+                      const Workspace workspace(be, kernels::conv2d_workspace_bytes<T>(be, s, kernels::ConvProduct::input_gradient));
                       kernels::conv2d_input_gradient(be, dz.data<T>(), weight.data<T>(), dx.data<T>(), s, g.accumulate(0),
                                                      workspace.data());
                     }

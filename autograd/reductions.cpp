@@ -109,7 +109,7 @@ Variable amax(const Variable& x, const Axes& axes, bool keepdim) {
     const Tensor source = plan.arrange(saved.tensor());
     pass_arranged(g, plan, source, [&](Tensor dx, bool accumulate) {
       on_backend("amax", source, [&]<class T>(auto be) {
-        const Workspace workspace(kernels::max_axis_workspace_bytes<T>(be, plan.shape));
+        const Workspace workspace(be, kernels::max_axis_workspace_bytes<T>(be, plan.shape));
         kernels::max_axis_backward(be, source.data<T>(), y.data<T>(), dy.data<T>(), dx.data<T>(), plan.shape, accumulate, workspace.data());
       });
     });
@@ -125,7 +125,7 @@ Variable var(const Variable& x, const Axes& axes, const VarOptions& o) {
   Tensor y = Tensor::empty(r.y, acc_dtype(x.dtype()), x.device());
   on_backend("var", in, [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
-    const Workspace workspace(kernels::reduce_workspace_bytes<T>(be, r.plan.shape));
+    const Workspace workspace(be, kernels::reduce_workspace_bytes<T>(be, r.plan.shape));
     kernels::deviation_axis(be, in.data<T>(), average.data<A>(), static_cast<A>(factor), y.data<A>(), r.plan.shape, workspace.data());
   });
   return record("var", y.to(x.dtype()), {x}, [saved = Saved(x), average, factor, plan = r.plan](Tensor dy, Grads& g) {

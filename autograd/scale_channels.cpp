@@ -19,7 +19,7 @@ Variable scale_channels(const Variable& x, const Variable& s) {
     const Tensor input = x.tensor(), scale = s.tensor();
     Tensor dx = g.needs(0) ? g.target(0, dy) : Tensor(), ds = g.needs(1) ? g.target(1) : Tensor();
     on_backend("scale_channels", input, [&]<class T>(auto be) {
-      const Workspace workspace(kernels::scale_channels_workspace_bytes<T>(be, shape));
+      const Workspace workspace(be, kernels::scale_channels_workspace_bytes<T>(be, shape));
       kernels::scale_channels_backward(be,
                                        kernels::ScaleChannelsGradient<T>{.x = input.data<T>(),
                                                                          .s = scale.data<T>(),

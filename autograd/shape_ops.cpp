@@ -31,12 +31,11 @@ Shape part_of(const kernels::Box& box) { return Shape(std::span(box.part, static
 void add_box(const Tensor& part, Tensor& sum, const kernels::Box& box, bool gather) {
   kernels::BroadcastShape s{.rank = box.rank};
   std::copy_n(box.part, box.rank, s.extent);
-  std::int64_t dense[kernels::kMaxAxes], boxed[kernels::kMaxAxes];
-  box.steps_of_part(dense);
-  const std::int64_t offset = box.steps_of_whole(boxed);
-  std::copy_n(gather ? boxed : dense, box.rank, s.a_step);
-  std::copy_n(gather ? dense : boxed, box.rank, s.b_step);
-  std::copy_n(s.b_step, box.rank, s.y_step);
+  const kernels::StridedShape steps = gather ? box.copy_out() : box.copy_in();
+  const std::int64_t offset = box.first();
+  std::copy_n(steps.x_step, box.rank, s.a_step);
+  std::copy_n(steps.y_step, box.rank, s.b_step);
+  std::copy_n(steps.y_step, box.rank, s.y_step);
   on_backend("gradient sum", sum, [&]<class T>(auto be) {
     T* y = sum.data<T>() + (gather ? 0 : offset);
     kernels::broadcast(be, kernels::Arithmetic::add, part.data<T>() + (gather ? offset : 0), y, y, s, false);
@@ -47,13 +46,13 @@ void add_box(const Tensor& part, Tensor& sum, const kernels::Box& box, bool gath
 void pass_extracted(Grads& g, int i, const Tensor& dy, const kernels::Box& box) {
   Tensor dx = g.target(i);
   if (g.accumulate(i)) return add_box(dy, dx, box, true);
-  on_bytes(dy, [&](std::size_t size) { kernels::extract(dy.raw(), dx.raw(), box, size); });
+  on_bytes(dy, [&](auto be, std::size_t size) { kernels::extract(be, dy.raw(), dx.raw(), box, size); });
 }
 /// The gradient of input i is 0 but for the box, which is dy. Several slices of one tensor each add their own box only.
 void pass_embedded(Grads& g, int i, const Tensor& dy, const kernels::Box& box) {
   Tensor dx = g.target(i);
   if (g.accumulate(i)) return add_box(dy, dx, box, false);
-  on_bytes(dy, [&](std::size_t size) { kernels::embed(dy.raw(), dx.raw(), box, size); });
+  on_bytes(dy, [&](auto be, std::size_t size) { kernels::embed(be, dy.raw(), dx.raw(), box, size); });
 }
 
 }   // namespace
@@ -74,7 +73,7 @@ namespace {
 
 Tensor extracted(const Tensor& whole, const kernels::Box& box) {
   Tensor part = Tensor::empty(part_of(box), whole.dtype(), whole.device());
-  on_bytes(whole, [&](std::size_t size) { kernels::extract(whole.raw(), part.raw(), box, size); });
+  on_bytes(whole, [&](auto be, std::size_t size) { kernels::extract(be, whole.raw(), part.raw(), box, size); });
   return part;
 }
 
@@ -115,7 +114,7 @@ Variable pad_axes(const Variable& x, std::initializer_list<AxisPadding> paddings
     box.whole[axis] += p.before + p.after;
   }
   Tensor y = Tensor::empty(whole_of(box), x.dtype(), x.device());
-  on_bytes(y, [&](std::size_t size) { kernels::embed(x.value().raw(), y.raw(), box, size); });
+  on_bytes(y, [&](auto be, std::size_t size) { kernels::embed(be, x.value().raw(), y.raw(), box, size); });
   return record("pad", y, {x}, [box](Tensor dy, Grads& g) { pass_extracted(g, 0, dy, box); });
 }
 
@@ -200,7 +199,7 @@ Variable concatenate(const std::vector<Variable>& xs, int axis) {
   Tensor y = Tensor::empty(whole_of(whole), first.dtype(), first.device());
   for (std::size_t i = 0; i < xs.size(); ++i) {
     boxes[i].whole[along] = whole.whole[along];
-    on_bytes(y, [&](std::size_t size) { kernels::insert(xs[i].value().raw(), y.raw(), boxes[i], size); });
+    on_bytes(y, [&](auto be, std::size_t size) { kernels::insert(be, xs[i].value().raw(), y.raw(), boxes[i], size); });
   }
   return record("concatenate", y, xs, [boxes](Tensor dy, Grads& g) {
     for (int i = 0; i < static_cast<int>(boxes.size()); ++i)

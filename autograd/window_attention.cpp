@@ -57,7 +57,7 @@ Variable window_attention(const Variable& qkv, const Variable& qkv_bias, const V
   detail::count_multiply_adds(s.multiply_adds());
   on_backend("window_attention", qkv.value(), [&]<class T>(auto be) {
     using A = kernels::acc_t<T>;
-    const Workspace workspace(kernels::window_attention_workspace_bytes<T>(be, s));
+    const Workspace workspace(be, kernels::window_attention_workspace_bytes<T>(be, s));
     kernels::window_attention_forward(be, qkv.value().data<T>(), padding.data<T>(), bias.data<A>(), y.data<T>(), lse.data<A>(), s,
                                       workspace.data());
   });
@@ -65,7 +65,7 @@ Variable window_attention(const Variable& qkv, const Variable& qkv_bias, const V
     const Tensor x = in.tensor();
     on_backend("window_attention", x, [&]<class T>(auto be) {
       using A = kernels::acc_t<T>;
-      const Workspace workspace(kernels::window_attention_workspace_bytes<T>(be, s));
+      const Workspace workspace(be, kernels::window_attention_workspace_bytes<T>(be, s));
       kernels::WindowAttentionGradients<T> to;
       if (g.needs(0)) to.dqkv = g.target(0).data<T>(), to.accumulate_qkv = g.accumulate(0);
       if (g.needs(1)) to.dpadding = g.target(1).data<A>(), to.accumulate_padding = g.accumulate(1);
@@ -81,7 +81,7 @@ Tensor window_attention_weights(const Tensor& qkv, const Variable& qkv_bias, con
   const Tensor padding = padding_of(qkv_bias, qkv);
   Tensor p = Tensor::empty({s.images, s.windows(), s.heads, s.tokens(), s.tokens()}, qkv.dtype(), qkv.device());
   on_backend("window_attention_weights", qkv, [&]<class T>(auto be) {
-    const Workspace workspace(kernels::window_attention_workspace_bytes<T>(be, s));
+    const Workspace workspace(be, kernels::window_attention_workspace_bytes<T>(be, s));
     kernels::window_attention_weights(be, qkv.data<T>(), padding.data<T>(), table.data<kernels::acc_t<T>>(), p.data<T>(), s,
                                       workspace.data());
   });

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("elementwise", "activations, arithmetic, permutations, optimiser steps, beside a copy and PyTorch");
   CLI::App* norm = app.add_subcommand("norm", "norms, softmax, losses, pooling, beside a copy and PyTorch");
   CLI::App* attention = app.add_subcommand("attention", "attention, global and in windows, beside the peak and PyTorch");
+  for (CLI::App* sub : {elementwise, norm}) sub->add_option("--only", s.only, "cases whose name contains this")->type_name("TEXT");
   for (CLI::App* sub : {elementwise, norm, attention})
     sub->add_option("--peer", s.peer, "a Python that has PyTorch (and torchvision), which runs the same cases first")->type_name("PYTHON");
   for (CLI::App* sub : {gemm, conv, elementwise, norm, attention}) {

@@ -18,6 +18,7 @@ struct Settings {
   std::string set = "all";
   int repeats = 7;
   std::string peer;   // a Python that has PyTorch; empty: without
+  std::string only;   // cases whose name contains this
 };
 
 /// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
@@ -39,6 +40,9 @@ class Array {
 
 /// A copy of n floats past the caches, with the pool's threads; n is a multiple of 16384.
 void streaming_copy(const float* from, float* to, std::int64_t n);
+/// Each half of it alone.
+void fill(float* to, std::int64_t n);
+void read(const float* from, std::int64_t n);
 
 /// Bytes per second, read and written ones counted, of a copy past the last-level cache with the pool's threads: the best of several.
 struct Bandwidth {

@@ -1,14 +1,25 @@
-# FoveaCuda.cmake: the .cu files of kernels/, compiled by nvcc or, for the emulated device, by the C++ compiler. Target fovea_cuda, if any.
+# FoveaCuda.cmake: the device. Everything above kernels/ is compiled once and calls Cuda kernels by name; what answers is decided when a program
+# is linked:
+#   fovea_device          what every program gets: fovea_cuda where FOVEA_CUDA is ON, else fovea_without_cuda
+#   fovea_cuda            the .cu files of kernels/, compiled by nvcc (ON) or, for the emulated device, by the C++ compiler (EMULATED)
+#   fovea_without_cuda    stand-ins that throw, made from the names of the Cpu kernels
+#   fovea_emulated(T)     program T once more, as T_emulated, from the same objects: on the emulated device
 #
 # Emulated kernels are compiled with the thread and bounds sanitizers' instrumentation and linked without the sanitizers: the emulator
 # answers the calls itself and checks every access (kernels/emulator/callbacks.cpp). In a build with real sanitizers it leaves that out.
 
 set(fovea_cuda_mode "${FOVEA_CUDA}")
 if(fovea_cuda_mode STREQUAL "")
-  if(FOVEA_TESTS)
+  execute_process(COMMAND nvidia-smi -L OUTPUT_VARIABLE gpus ERROR_QUIET RESULT_VARIABLE code)
+  set(fovea_cuda_mode OFF)
+  if(code EQUAL 0 AND gpus MATCHES "GPU 0" AND NOT FOVEA_SANITIZE)
+    find_package(CUDAToolkit 12 QUIET)
+    if(CUDAToolkit_NVCC_EXECUTABLE)
+      set(fovea_cuda_mode ON)
+    endif()
+  endif()
+  if(FOVEA_TESTS AND fovea_cuda_mode STREQUAL "OFF")
     set(fovea_cuda_mode EMULATED)
-  else()
-    set(fovea_cuda_mode OFF)
   endif()
 endif()
 if(NOT fovea_cuda_mode MATCHES "^(ON|EMULATED|OFF)$")
@@ -49,6 +60,10 @@ if(fovea_cuda_mode STREQUAL "ON")
     set(CMAKE_CUDA_ARCHITECTURES 80 90)
   endif()
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know that nvcc has it
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
   find_package(CUDAToolkit REQUIRED)
 endif()
 
@@ -68,8 +83,33 @@ if(NOT fovea_cuda_mode STREQUAL "OFF")
     target_link_libraries(fovea_emulator PUBLIC fovea_kernels ${CMAKE_DL_LIBS} PRIVATE $<BUILD_INTERFACE:fovea_options>)
     target_link_libraries(fovea_cuda PUBLIC fovea_emulator PRIVATE $<BUILD_INTERFACE:fovea_options>)
   else()
-    set_target_properties(fovea_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
-    target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-ffp-contract=off>)
-    target_link_libraries(fovea_cuda PUBLIC CUDA::cudart)
+    set_target_properties(fovea_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON EXPORT_NAME cuda)
+    target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-ffp-contract=off
+      $<$<BOOL:${FOVEA_WERROR}>:--Werror=all-warnings>>)
+    target_link_libraries(fovea_cuda PRIVATE CUDA::cudart_static)   # nothing above kernels/ sees the toolkit
   endif()
 endif()
+
+add_library(fovea_device INTERFACE)
+set_target_properties(fovea_device PROPERTIES EXPORT_NAME device)
+if(fovea_cuda_mode STREQUAL "ON")
+  target_link_libraries(fovea_device INTERFACE fovea_cuda)
+else()
+  set(stand_ins ${CMAKE_CURRENT_BINARY_DIR}/without_cuda.cpp)
+  set(objects $<TARGET_OBJECTS:fovea_kernels> $<TARGET_OBJECTS:fovea_kernels_baseline>)   # the public names are in these; the rest may come later
+  add_custom_command(OUTPUT ${stand_ins} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} "-D OBJECTS=${objects}" -D OUT=${stand_ins} -P ${PROJECT_SOURCE_DIR}/cmake/without_cuda.cmake
+    DEPENDS ${objects} ${PROJECT_SOURCE_DIR}/cmake/without_cuda.cmake)
+  add_library(fovea_without_cuda STATIC ${stand_ins})
+  set_target_properties(fovea_without_cuda PROPERTIES EXPORT_NAME without_cuda)
+  target_link_libraries(fovea_device INTERFACE fovea_without_cuda)
+endif()
+
+# fovea_emulated(TARGET [SOURCES...]): the emulated kernels come first and whole, so nothing is left for the stand-ins to answer.
+function(fovea_emulated target)
+  if(NOT fovea_cuda_mode STREQUAL "EMULATED")
+    return()
+  endif()
+  add_executable(${target}_emulated $<TARGET_OBJECTS:${target}> ${ARGN})
+  target_link_libraries(${target}_emulated PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,fovea_cuda> $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)
+endfunction()

@@ -139,13 +139,18 @@ FOVEA_INLINE bool from_output(Activation a) {
 }
 
 // Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or a quotient stands behind a
-// call, which keeps its registers out of the way. Arguments by reference: GCC copies a vector struct that is passed by value in
-// pieces, and reading it whole again stalls. Each use needs exp and its kin (math.h, cpu/math.h).
-template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, const V& x) {
+// call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
+
+/// How a V reaches such a call: lanes by reference, as GCC copies a vector struct that is passed by value in pieces, and reading it whole
+/// again stalls; a number in a register, as a device has its address in slow memory only.
+template <class V> struct ByCall { using type = const V&; };
+template <> struct ByCall<float> { using type = float; };
+template <> struct ByCall<double> { using type = double; };
+template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, typename ByCall<V>::type x) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
 }
-template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, const V& x, const V& dy) {
+template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, typename ByCall<V>::type x, typename ByCall<V>::type dy) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.gradient(x, dy); });
 }
@@ -155,7 +160,7 @@ template <class V> FOVEA_INLINE V activate(Activation a, V x) {
   if (__builtin_expect(a == Activation::relu, 1)) return Relu::value(x);
   if (a == Activation::relu6) return Relu6::value(x);
   if (a == Activation::hard_swish) return HardSwish::value(x);
-  return activate_by_call(a, x);
+  return activate_by_call<V>(a, x);
 }
 /// dL/dx from the activation's input x and dL/dy.
 template <class V> FOVEA_INLINE V activate_gradient(Activation a, V x, V dy) {
@@ -163,7 +168,7 @@ template <class V> FOVEA_INLINE V activate_gradient(Activation a, V x, V dy) {
   if (__builtin_expect(a == Activation::relu, 1)) return Relu::gradient(x, dy);
   if (a == Activation::relu6) return Relu6::gradient(x, dy);
   if (a == Activation::hard_swish) return HardSwish::gradient(x, dy);
-  return activate_gradient_by_call(a, x, dy);
+  return activate_gradient_by_call<V>(a, x, dy);
 }
 
 /// y = act(x). y may be x.

@@ -34,6 +34,7 @@ struct AttentionShape {
 
 template <class T> std::size_t attention_workspace_bytes(Reference, const AttentionShape& s);
 template <class T> std::size_t attention_workspace_bytes(Cpu, const AttentionShape& s);   // grows with threads()
+template <class T> std::size_t attention_workspace_bytes(Cuda, const AttentionShape& s);
 
 /// y (batch, queries, heads, dim); lse (batch, heads, queries). bias null exactly when bias_groups is 0. An entry -inf of the bias gives
 /// weight 0; a row without a finite score gives NaN.
@@ -43,6 +44,9 @@ void attention_forward(Reference, const T* q, const T* k, const T* v, const acc_
 template <class T>
 void attention_forward(Cpu, const T* q, const T* k, const T* v, const acc_t<T>* bias, T* y, acc_t<T>* lse, const AttentionShape& s,
                        void* workspace);
+template <class T>   // Cuda, here and below: dim at most 256
+void attention_forward(Cuda, const T* q, const T* k, const T* v, const acc_t<T>* bias, T* y, acc_t<T>* lse, const AttentionShape& s,
+                       void* workspace);
 
 /// Where gradients go; null: not wanted. They alias none of the inputs. When q, k and v are one tensor, so may dq, dk and dv be, with
 /// accumulate_k and accumulate_v: of each element dq is written first, then dk, then dv.
@@ -51,13 +55,16 @@ template <class T> struct AttentionGradients {
   acc_t<T>* dbias = nullptr;
   bool accumulate_q = false, accumulate_k = false, accumulate_v = false, accumulate_bias = false;
 };
-/// From the inputs, lse and dy (batch, queries, heads, dim); y is not needed, as <P, dP> is at hand. Cpu: dbias is summed over a fixed
-/// number of parts of the batch, which are then added in order.
+/// From the inputs, lse and dy (batch, queries, heads, dim); y is not needed, as <P, dP> is at hand. Cpu and Cuda: dbias is summed over
+/// a fixed number of parts of the batch, which are then added in order.
 template <class T>
 void attention_backward(Reference, const T* q, const T* k, const T* v, const acc_t<T>* bias, const acc_t<T>* lse, const T* dy,
                         const AttentionGradients<T>& g, const AttentionShape& s, void* workspace);
 template <class T>
 void attention_backward(Cpu, const T* q, const T* k, const T* v, const acc_t<T>* bias, const acc_t<T>* lse, const T* dy,
+                        const AttentionGradients<T>& g, const AttentionShape& s, void* workspace);
+template <class T>
+void attention_backward(Cuda, const T* q, const T* k, const T* v, const acc_t<T>* bias, const acc_t<T>* lse, const T* dy,
                         const AttentionGradients<T>& g, const AttentionShape& s, void* workspace);
 
 /// P (batch, heads, queries, keys), for pictures.
@@ -65,5 +72,7 @@ template <class T>
 void attention_weights(Reference, const T* q, const T* k, const acc_t<T>* bias, T* p, const AttentionShape& s, void* workspace);
 template <class T>
 void attention_weights(Cpu, const T* q, const T* k, const acc_t<T>* bias, T* p, const AttentionShape& s, void* workspace);
+template <class T>
+void attention_weights(Cuda, const T* q, const T* k, const acc_t<T>* bias, T* p, const AttentionShape& s, void* workspace);
 
 }   // namespace fovea::kernels

@@ -10,6 +10,7 @@
 #include "kernels/backend.h"
 #include "kernels/bfloat16.h"
 #include "kernels/fusion.h"
+#include "kernels/math.h"
 
 namespace fovea::kernels {
 
@@ -28,12 +29,40 @@ template <class T> void batch_norm_statistics(Reference, const T* x, acc_t<T>* m
 template <class T> void batch_norm_statistics(Cpu, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
 template <class T> void batch_norm_statistics(Cuda, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace);
 
-/// The same from partials (stat_tiles(rows), 2, channels), merged in tile order, in double: Chan, Golub & LeVeque 1979.
-template <class A> void batch_norm_merge(const A* partials, A* mean, A* variance, ChannelShape s);
-/// On the device in two steps, runs of tiles and then the runs. The workspace is that of batch_norm_workspace_bytes.
-void batch_norm_merge(Cuda, const float* partials, float* mean, float* variance, ChannelShape s, void* workspace);
+/// The same from partials (stat_tiles(rows), 2, channels), merged in tile order, in double: Chan, Golub & LeVeque 1979. On the device in two
+/// steps, runs of tiles and then the runs, for which it wants batch_norm_merge_workspace_bytes; the others want none.
+template <class A> void batch_norm_merge(Reference, const A* partials, A* mean, A* variance, ChannelShape s, void* workspace);
+template <class A> void batch_norm_merge(Cpu, const A* partials, A* mean, A* variance, ChannelShape s, void* workspace);
+template <class A> void batch_norm_merge(Cuda, const A* partials, A* mean, A* variance, ChannelShape s, void* workspace);
+std::size_t batch_norm_merge_workspace_bytes(Reference, ChannelShape s);
+std::size_t batch_norm_merge_workspace_bytes(Cpu, ChannelShape s);
+std::size_t batch_norm_merge_workspace_bytes(Cuda, ChannelShape s);
 /// Those partials of any x (rows, channels): for convolutions that do not make them on their way.
 template <class T> void batch_norm_partials(Cuda, const T* x, float* partials, ChannelShape s);
+
+/// From statistics to what scale_shift applies, and with running_mean also r = (1 - momentum) r + momentum * statistic, the variance as an
+/// unbiased estimate: rows / (rows - 1) times the batch's. C numbers, in double and rounded once.
+template <class A> struct BatchNormAffine {
+  const A *gamma, *beta, *mean, *variance;   // (channels)
+  double eps;
+  A *inv_std, *scale, *shift;
+  A *running_mean = nullptr, *running_var = nullptr;
+  double momentum = 0;
+
+  FOVEA_INLINE void channel(std::int64_t c, std::int64_t rows) const {
+    const double m = mean[c], v = variance[c], inverse = 1 / sqrt(v + eps), factor = gamma[c] * inverse;
+    inv_std[c] = A(inverse);
+    scale[c] = A(factor);
+    shift[c] = A(beta[c] - m * factor);
+    if (!running_mean) return;
+    const double unbias = double(rows) / double(rows - 1);
+    running_mean[c] = A((1 - momentum) * running_mean[c] + momentum * m);
+    running_var[c] = A((1 - momentum) * running_var[c] + momentum * unbias * v);
+  }
+};
+template <class A> void batch_norm_affine(Reference, const BatchNormAffine<A>& a, ChannelShape s);
+template <class A> void batch_norm_affine(Cpu, const BatchNormAffine<A>& a, ChannelShape s);
+template <class A> void batch_norm_affine(Cuda, const BatchNormAffine<A>& a, ChannelShape s);
 
 /// y = act(scale[c] * x + shift[c] + residual). residual (rows, channels) or null; y may be x or residual.
 template <class T>

@@ -99,10 +99,7 @@ template <class T> void gradient_sums(const BatchNormGradient<T>& a, const Colum
         store(out + channels + c + 16 * b, lanes, sum_gx[b]);
       }
     };
-    std::int64_t column = 0;   // four chains of additions at a time, then one
-    for (; column + 64 <= count; column += 64) columns.template operator()<4>(column, 16);
-    for_lanes(count - column,
-              [&](std::int64_t i, std::int64_t lanes) FOVEA_LANES_INLINE { columns.template operator()<1>(column + i, lanes); });
+    for_wide_blocks(count, columns);
   });
 }
 
@@ -159,7 +156,7 @@ const BatchNormTable batch_norm_table{workspace_bytes, functions<float>, functio
 template <class T> std::size_t batch_norm_workspace_bytes(Cpu, ChannelShape s) { return batch_norm_table().workspace_bytes(s); }
 template <class T> void batch_norm_statistics(Cpu, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace) {
   for_type<T>(batch_norm_table()).partials(x, static_cast<float*>(workspace), s);
-  batch_norm_merge(static_cast<const float*>(workspace), mean, variance, s);
+  batch_norm_merge(Cpu{}, static_cast<const float*>(workspace), mean, variance, s, nullptr);
 }
 template <class T>
 void scale_shift(Cpu, const T* x, const T* residual, const acc_t<T>* scale, const acc_t<T>* shift, Activation a, T* y, ChannelShape s) {

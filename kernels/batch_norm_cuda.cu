@@ -10,7 +10,7 @@
 // nothing cancels when the mean is a thousand deviations; see cpu/statistics.h for what that costs.
 #include "kernels/batch_norm.h"
 
-#include "kernels/cuda.h"
+#include "kernels/cuda_join.h"
 #include "kernels/cuda_lanes.h"
 
 namespace fovea::kernels {
@@ -217,12 +217,21 @@ __global__ void batch_norm_gradient_kernel(BatchNormGradient<T> a, ChannelShape 
   }
 }
 
+__global__ void affine_kernel(BatchNormAffine<float> a, ChannelShape s) {
+  const std::int64_t c = blockIdx.x * std::int64_t{kWarp} + threadIdx.x;
+  if (c < s.channels) a.channel(c, s.rows);
+}
+
 }   // namespace
 
-template <class T> std::size_t batch_norm_workspace_bytes(Cuda, ChannelShape s) {
-  const std::int64_t statistics = stat_tiles(s.rows) * 2 + merge_runs(s) * 4;   // partials, and runs in double
-  const std::int64_t backward = row_tiles(s) * 2 + 2;                           // partials, offset and slope
-  return sizeof(float) * static_cast<std::size_t>(max_of(statistics, backward) * s.channels);
+std::size_t batch_norm_merge_workspace_bytes(Cuda, ChannelShape s) {   // mean and M2 of each run, in double
+  return sizeof(double) * static_cast<std::size_t>(merge_runs(s) * 2 * s.channels);
+}
+template <class T> std::size_t batch_norm_workspace_bytes(Cuda be, ChannelShape s) {
+  const std::size_t row = sizeof(float) * static_cast<std::size_t>(s.channels);
+  const std::size_t statistics = static_cast<std::size_t>(stat_tiles(s.rows)) * 2 * row + batch_norm_merge_workspace_bytes(be, s);
+  const std::size_t backward = static_cast<std::size_t>(row_tiles(s) * 2 + 2) * row;   // partials, offset and slope
+  return statistics > backward ? statistics : backward;
 }
 
 template <class T> void batch_norm_partials(Cuda be, const T* x, float* partials, ChannelShape s) {
@@ -234,7 +243,7 @@ template <class T> void batch_norm_partials(Cuda be, const T* x, float* partials
   });
 }
 
-void batch_norm_merge(Cuda be, const float* partials, float* mean, float* variance, ChannelShape s, void* workspace) {
+template <> void batch_norm_merge(Cuda be, const float* partials, float* mean, float* variance, ChannelShape s, void* workspace) {
   if (s.channels == 0) return;
   const std::int64_t tiles = stat_tiles(s.rows), runs = merge_runs(s), across = ceil_div(s.channels, kWarp);
   const auto shape = [&](std::int64_t n) {
@@ -248,6 +257,10 @@ void batch_norm_merge(Cuda be, const float* partials, float* mean, float* varian
   launch(batch_norm_merge_kernel<float>, shape(runs), partials, tiles, kStatRows, kRun, of_runs, mean, variance, s);
   launch(batch_norm_merge_kernel<double>, shape(1), of_runs, runs, kRun * kStatRows, runs, static_cast<double*>(nullptr), mean, variance,
          s);
+}
+
+template <> void batch_norm_affine(Cuda be, const BatchNormAffine<float>& a, ChannelShape s) {
+  if (s.channels > 0) launch(affine_kernel, {.grid = blocks(s.channels, kWarp), .block = kWarp, .stream = be.stream}, a, s);
 }
 
 template <class T> void batch_norm_statistics(Cuda be, const T* x, acc_t<T>* mean, acc_t<T>* variance, ChannelShape s, void* workspace) {
@@ -278,7 +291,7 @@ template <class T> void batch_norm_backward(Cuda be, const BatchNormGradient<T>&
     if ((a.batch_statistics && a.dx) || a.dgamma || a.dbeta) {
       if (s.rows > 0)
         launch(batch_norm_gradient_sums_kernel<T, V>, g.over(be, tiles, sizeof(TwoSums<V>)), a, s, tile_rows(s), partials, g.column_blocks);
-      join_tiles(be, partials, tiles, 2 * s.channels,
+      join_tiles(be, partials, {1, tiles, 2 * s.channels},
                  FinishGradientSums{a.inv_std, a.dgamma, a.dbeta, offset, slope, a.accumulate_dgamma, a.accumulate_dbeta, s});
     }
     if (s.rows > 0 && (a.dx || a.dresidual))

@@ -27,7 +27,8 @@ struct BinaryCrossEntropy {
 };
 
 /// x, t, loss (rows, cols); positive_weights w (cols), each >= 0, or null: all 1. loss may be null, when only its sums are wanted:
-/// row_loss (rows) = sum_j L, or -1 in a row with a target outside [0, 1] or NaN: so the check costs no pass of its own.
+/// row_loss (rows) = sum_j L, or -1 in a row with a target outside [0, 1] or NaN (Cuda: NaN, since the host does not look): so the check
+/// costs no pass of its own.
 /// Moves 8 B an element of float (+ 4 with loss).
 template <class T>
 void binary_cross_entropy_forward(Reference, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss,
@@ -39,15 +40,16 @@ template <class T>
 void binary_cross_entropy_forward(Cuda, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss, acc_t<T>* row_loss,
                                   RowShape s);
 
-/// dx = factor * dloss * dL/dx; dloss (rows, cols) or null: all 1. dx may be x. Moves 12 B an element of float (+ 4 with dloss).
+/// dx = factor * dloss * dL/dx; dloss (rows, cols), or unless `each` one number for all. dx may be x. Moves 12 B an element of float (+ 4 with
+/// a dloss of its own).
 template <class T>
 void binary_cross_entropy_backward(Reference, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
+                                   bool each, acc_t<T> factor, T* dx, RowShape s, bool accumulate);
+template <class T>
+void binary_cross_entropy_backward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss, bool each,
                                    acc_t<T> factor, T* dx, RowShape s, bool accumulate);
 template <class T>
-void binary_cross_entropy_backward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
-                                   acc_t<T> factor, T* dx, RowShape s, bool accumulate);
-template <class T>
-void binary_cross_entropy_backward(Cuda, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
+void binary_cross_entropy_backward(Cuda, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss, bool each,
                                    acc_t<T> factor, T* dx, RowShape s, bool accumulate);
 
 }   // namespace fovea::kernels

@@ -68,14 +68,15 @@ void binary_cross_entropy_forward(Cpu, const T* x, const acc_t<T>* t, const acc_
   for_type<T>(binary_cross_entropy_table()).forward(x, t, positive_weights, loss, row_loss, s);
 }
 template <class T>
-void binary_cross_entropy_backward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
+void binary_cross_entropy_backward(Cpu, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss, bool each,
                                    acc_t<T> factor, T* dx, RowShape s, bool accumulate) {
-  for_type<T>(binary_cross_entropy_table()).backward(x, t, positive_weights, dloss, factor, dx, s, accumulate);
+  for_type<T>(binary_cross_entropy_table())
+      .backward(x, t, positive_weights, each ? dloss : nullptr, each ? factor : factor * *dloss, dx, s, accumulate);
 }
 
 #define FOVEA_INSTANTIATE(T)                                                                                       \
   template void binary_cross_entropy_forward(Cpu, const T*, const float*, const float*, float*, float*, RowShape); \
-  template void binary_cross_entropy_backward(Cpu, const T*, const float*, const float*, const float*, float, T*, RowShape, bool);
+  template void binary_cross_entropy_backward(Cpu, const T*, const float*, const float*, const float*, bool, float, T*, RowShape, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(bfloat16)
 #undef FOVEA_INSTANTIATE

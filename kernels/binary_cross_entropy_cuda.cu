@@ -2,6 +2,8 @@
 // the targets in one pass, 8 B an element of float (12 where the losses are wanted). Backward, four elements of a row a thread: 12 B (16 with dloss).
 #include "kernels/binary_cross_entropy.h"
 
+#include <cmath>
+
 #include "kernels/cuda_rows.h"
 
 namespace fovea::kernels {
@@ -40,25 +42,23 @@ __global__ void forward_kernel(const T* __restrict__ x, const float* __restrict_
     sum += __shfl_xor_sync(kFullWarp, sum, half);
     bad |= __shfl_xor_sync(kFullWarp, bad, half);
   }
-  if (lane == 0 && row < s.rows) row_loss[row] = bad ? -1.f : sum;
+  if (lane == 0 && row < s.rows) row_loss[row] = bad ? NAN : sum;
 }
 
 template <class T>
 __global__ void backward_kernel(const T* x, const float* __restrict__ t, const float* __restrict__ positive_weights,
-                                const float* __restrict__ dloss, float factor, T* dx, bool accumulate, RowGrid<float> grid) {
+                                const float* __restrict__ dloss, bool each, float factor, T* dx, bool accumulate, RowGrid<float> grid) {
   const auto at = grid.piece();
   if (at.count <= 0) return;
   const std::int64_t i = at.row * grid.cols + at.col;
-  const Four<T> logits = load_four(x + i, at.count), old = accumulate ? load_four(dx + i, at.count) : Four<T>{};
+  const Four<T> logits = load_four(x + i, at.count);
   const Four<float> target = load_four(t + i, at.count), weight = load_or_ones(positive_weights, at.col, at.count);
-  const Four<float> dl = load_or_ones(dloss, i, at.count);
-  Four<T> out{};
+  const Four<float> dl = load_or_ones(each ? dloss : nullptr, i, at.count);
+  if (!each) factor *= *dloss;
+  float gradient[kPiece];
   FOVEA_UNROLL
-  for (int k = 0; k < kPiece; ++k) {
-    const float gradient = factor * dl[k] * BinaryCrossEntropy::gradient(float(logits[k]), target[k], weight[k]);
-    out[k] = T(accumulate ? float(old[k]) + gradient : gradient);
-  }
-  store_four(dx + i, out, at.count);
+  for (int k = 0; k < kPiece; ++k) gradient[k] = factor * dl[k] * BinaryCrossEntropy::gradient(float(logits[k]), target[k], weight[k]);
+  store_or_add_four(dx + i, gradient, at.count, accumulate);
 }
 
 }   // namespace
@@ -67,21 +67,21 @@ template <class T>
 void binary_cross_entropy_forward(Cuda be, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, acc_t<T>* loss,
                                   acc_t<T>* row_loss, RowShape s) {
   if (s.rows == 0) return;
-  const int shift = shift_for((s.cols + kPiece - 1) / kPiece, 5);
+  const int shift = shift_for(ceil_div(s.cols, kPiece), 5);
   launch(forward_kernel<T>, {.grid = blocks(s.rows, kRowThreads >> shift), .block = kRowThreads, .stream = be.stream}, x, t,
          positive_weights, loss, row_loss, s, shift);
 }
 template <class T>
 void binary_cross_entropy_backward(Cuda be, const T* x, const acc_t<T>* t, const acc_t<T>* positive_weights, const acc_t<T>* dloss,
-                                   acc_t<T> factor, T* dx, RowShape s, bool accumulate) {
+                                   bool each, acc_t<T> factor, T* dx, RowShape s, bool accumulate) {
   if (s.rows * s.cols == 0) return;
   const RowGrid<float> grid(s.rows, s.cols);
-  launch(backward_kernel<T>, grid.launch_shape(be), x, t, positive_weights, dloss, factor, dx, accumulate, grid);
+  launch(backward_kernel<T>, grid.launch_shape(be), x, t, positive_weights, dloss, each, factor, dx, accumulate, grid);
 }
 
 #define FOVEA_INSTANTIATE(T)                                                                                        \
   template void binary_cross_entropy_forward(Cuda, const T*, const float*, const float*, float*, float*, RowShape); \
-  template void binary_cross_entropy_backward(Cuda, const T*, const float*, const float*, const float*, float, T*, RowShape, bool);
+  template void binary_cross_entropy_backward(Cuda, const T*, const float*, const float*, const float*, bool, float, T*, RowShape, bool);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(bfloat16)
 #undef FOVEA_INSTANTIATE

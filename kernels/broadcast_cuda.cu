@@ -18,11 +18,6 @@ template <class T> __device__ __forceinline__ Wide<T> load_stepped(const T* p, s
     if (j < count) v[j] = step == 0 && j > 0 ? v[0] : p[j * step];
   return v;
 }
-template <class T> __device__ __forceinline__ void store_stepped(T* p, const Wide<T>& v, std::int64_t step, std::int64_t count) {
-  if (step == 1) return store_up_to(p, v, count);
-  for (int j = 0; j < Wide<T>::kSize; ++j)
-    if (j < count) p[j * step] = v[j];
-}
 
 using Nest = LoopNest<3>;   // steps of a, of b, of y
 
@@ -36,12 +31,12 @@ __global__ void broadcast_kernel(const T* a, const T* b, T* y, Nest rows, Nest::
   const Wide<T> u = load_stepped(a + offset[0] + at.col * i.step[0], i.step[0], at.count);
   const Wide<T> v = load_stepped(b + offset[1] + at.col * i.step[1], i.step[1], at.count);
   T* out = y + offset[2] + at.col * i.step[2];
-  Wide<T> result = accumulate ? load_stepped(out, i.step[2], at.count) : Wide<T>{};
-  for (int j = 0; j < Wide<T>::kSize; ++j) {
-    const float value = F::value(float(u[j]), float(v[j]));
-    result[j] = T(accumulate ? float(result[j]) + value : value);
-  }
-  store_stepped(out, result, i.step[2], at.count);
+  float value[Wide<T>::kSize];
+  FOVEA_UNROLL
+  for (int j = 0; j < Wide<T>::kSize; ++j) value[j] = F::value(float(u[j]), float(v[j]));
+  if (i.step[2] == 1) return store_or_add_up_to(out, value, at.count, accumulate);
+  for (int j = 0; j < Wide<T>::kSize; ++j)
+    if (j < at.count) out[j * i.step[2]] = T(accumulate ? float(out[j * i.step[2]]) + value[j] : value[j]);
 }
 
 template <class F, class T> void apply(Cuda be, const T* a, const T* b, T* y, const BroadcastShape& s, bool accumulate) {

@@ -11,9 +11,9 @@
 // section 4.5, without the zeros. A phase without a tap is 0.
 //
 // Groups narrower than a tile share one: their filters stand on the diagonal of a matrix whose zeros are not read, and products of 16 x 8 x
-// 16 that meet only zeros are left out: with 4 channels a group 4 times the needed products remain, with 8 twice, from 16 on no more than
-// needed. (An infinity or NaN of a channel reaches those groups that share its product: 0 times it is NaN.) A filter a channel is no matrix
-// product: conv2d_depthwise_cuda.cu.
+// 16 that meet only zeros are left out on tensor cores: with 4 channels and filters a group 4 times the needed products remain, with 8
+// twice, with 16 or 32 no more than needed. (An infinity or NaN of a channel reaches groups of its tile: 0 times it is NaN.) A filter a
+// channel is no matrix product: conv2d_depthwise_cuda.cu.
 //
 // Cost: 2 rows() k taps() operations for each product, on tensor cores for bfloat16; x, w and y move once through memory, and through the
 // second-level cache as often as cuda_product.h says. With a prologue in bfloat16, x' is rounded to bfloat16 before it is multiplied.
@@ -78,7 +78,7 @@ struct PhaseAxis {
     while (first_tap < filter && (a + pad - first_tap * dilation) % stride != 0)
       ++first_tap;   // i stride + a + pad - r dilation = p stride
     if (first_tap >= filter) return;
-    taps = (filter - first_tap + tap_step - 1) / tap_step;
+    taps = ceil_div(filter - first_tap, tap_step);
     start = (a + pad - first_tap * dilation) / stride;
   }
 };
@@ -92,7 +92,7 @@ template <class T> void input_gradient(Cuda be, const T* dy, const T* w, T* dx, 
   for (std::int64_t a = 0; a < std::min(s.stride_h, s.h); ++a)
     for (std::int64_t b = 0; b < std::min(s.stride_w, s.w); ++b) {
       const PhaseAxis rows(a, s.stride_h, s.pad_h, s.dilation_h, s.r), cols(b, s.stride_w, s.pad_w, s.dilation_w, s.s);
-      const std::int64_t h = (s.h - a + s.stride_h - 1) / s.stride_h, width = (s.w - b + s.stride_w - 1) / s.stride_w;
+      const std::int64_t h = ceil_div(s.h - a, s.stride_h), width = ceil_div(s.w - b, s.stride_w);
       const std::int64_t taps = s.rows() > 0 ? rows.taps * cols.taps * t.kg : 0;
       if (taps == 0 && accumulate) continue;
       const Patches<T> patches{.x = dy,

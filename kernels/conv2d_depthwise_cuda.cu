@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "kernels/conv2d_depthwise.h"
+#include "kernels/cuda_join.h"
 #include "kernels/cuda_patches.h"
 
 namespace fovea::kernels {
@@ -34,7 +35,7 @@ template <class T> __device__ __forceinline__ Pair load_pair(const T* p, int lef
       return {std::bit_cast<float>(both << 16), std::bit_cast<float>(both & 0xffff0000u)};
     }
   } else if (left < 0) {
-    const std::uint64_t both = *reinterpret_cast<const EightBytes*>(p);
+    const std::uint64_t both = load8(p);
     return {std::bit_cast<float>(static_cast<std::uint32_t>(both)), std::bit_cast<float>(static_cast<std::uint32_t>(both >> 32))};
   }
   return {left > 0 ? float(p[0]) : 0.f, left > 1 ? float(p[1]) : 0.f};
@@ -94,8 +95,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, R == 7 ? 2 : 4) depthwise_kerne
   const auto load = [&](const T* image, int row, int col) -> Pair {   // x', and 0 outside
     if (row < 0 || col < 0) return {0, 0};
     Pair v = load_pair(image + (std::int64_t{row} * a.cols.size + col) * a.c, left);
-    if (!pro.empty())
-      v = {activate_on_device(pro.activation, scale.a * v.a + shift.a), activate_on_device(pro.activation, scale.b * v.b + shift.b)};
+    if (!pro.empty()) v = {start_value(pro, scale.a, shift.a, v.a), start_value(pro, scale.b, shift.b, v.b)};
     return v;
   };
   const auto emit = [&](int m, Pair sum) {
@@ -182,8 +182,7 @@ __global__ void __launch_bounds__(R* kWarp, R == 7 ? 3 : 5)
     const auto load = [&](int col) -> Pair {
       if (col < 0) return {0, 0};
       Pair v = load_pair(from + std::int64_t{col} * c_all, left);
-      if (!pro.empty())
-        v = {activate_on_device(pro.activation, scale.a * v.a + shift.a), activate_on_device(pro.activation, scale.b * v.b + shift.b)};
+      if (!pro.empty()) v = {start_value(pro, scale.a, shift.a, v.a), start_value(pro, scale.b, shift.b, v.b)};
       return v;
     };
     const auto add = [&](Pair d, int s, Pair v) { sum[s] = {fmaf(d.a, v.a, sum[s].a), fmaf(d.b, v.b, sum[s].b)}; };
@@ -250,10 +249,10 @@ template <class T> void run(Cuda be, const DepthwisePass<T>& a, const Conv2dShap
 struct LinePlan {
   std::int64_t lines, slices;
   explicit LinePlan(const Conv2dShape& s) {
-    const std::int64_t all = s.n * s.p(), channels = (s.c + kChannels - 1) / kChannels;
-    slices = std::clamp<std::int64_t>(all / 8, 1, (1024 + channels - 1) / channels);
-    lines = std::max<std::int64_t>(1, (all + slices - 1) / slices);
-    slices = std::max<std::int64_t>(1, (all + lines - 1) / lines);
+    const std::int64_t all = s.n * s.p(), channels = ceil_div(s.c, kChannels);
+    slices = std::clamp<std::int64_t>(all / 8, 1, ceil_div(1024, channels));
+    lines = std::max<std::int64_t>(1, ceil_div(all, slices));
+    slices = std::max<std::int64_t>(1, ceil_div(all, lines));
   }
 };
 
@@ -320,7 +319,7 @@ void depthwise_weight_gradient(Cuda be, const T* x, const T* dy, float* dw, cons
            forward_axis(s.stride_w, s.pad_w, s.dilation_w, s.w), FastDivide(s.p()), i32(s.q()), i32(s.c), i32(s.n * s.p()), i32(plan.lines),
            in_pairs<T>(s.c, x, dy), accumulate && !parts);
   });
-  if (parts) add_slices(be, workspace, dw, s.c * s.r * s.s, plan.slices, accumulate);
+  if (parts) join_tiles(be, workspace, {1, plan.slices, s.c * s.r * s.s}, StoreSum<float>{dw, accumulate});
 }
 
 #define FOVEA_DEPTHWISE_CUDA(T)                                                                                              \

@@ -11,16 +11,15 @@
 #include <algorithm>
 
 #include "kernels/cuda_patches.h"
+#include "kernels/cuda_rows.h"
 #include "kernels/gemm.h"
 
 namespace fovea::kernels {
 namespace {
 
-constexpr int kRowsPerBlock = 8;   // a warp each
-
 /// matrix (pixels, taps): row by row what the implicit kernel would ask for.
 template <class T> __global__ void im2col_kernel(Patches<T> patches, T* __restrict__ matrix) {
-  const int pixel = static_cast<int>(blockIdx.x) * kRowsPerBlock + static_cast<int>(threadIdx.y);
+  const int pixel = static_cast<int>(row_of_warp());
   if (pixel >= patches.pixels) return;
   const auto line = patches.line(pixel);
   for (int tap = static_cast<int>(threadIdx.x); tap < patches.taps; tap += kWarp) {
@@ -33,7 +32,7 @@ template <class T> __global__ void im2col_kernel(Patches<T> patches, T* __restri
 template <class T>
 __global__ void col2im_kernel(const float* __restrict__ columns, T* dx, Conv2dShape s, FastDivide image, FastDivide row, int pixels,
                               bool accumulate) {
-  const int pixel = static_cast<int>(blockIdx.x) * kRowsPerBlock + static_cast<int>(threadIdx.y);
+  const int pixel = static_cast<int>(row_of_warp());
   if (pixel >= pixels) return;
   const int n = image(pixel), rest = pixel - n * image.divisor(), h = row(rest), w = rest - h * row.divisor();
   const std::int64_t cg = s.c / s.groups;
@@ -50,10 +49,6 @@ __global__ void col2im_kernel(const float* __restrict__ columns, T* dx, Conv2dSh
     T& at = dx[std::int64_t{pixel} * s.c + c];
     at = T(accumulate ? float(at) + sum : sum);
   }
-}
-
-LaunchShape warp_for_each_row(Cuda be, std::int64_t rows) {
-  return {.grid = blocks(rows, kRowsPerBlock), .block = {kWarp, kRowsPerBlock}, .stream = be.stream};
 }
 
 /// f(first image, shape of a chunk of images) for all chunks, as large as the workspace allows.

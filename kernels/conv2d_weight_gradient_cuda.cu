@@ -1,18 +1,19 @@
 // conv2d_weight_gradient_cuda.cu: dw (k, (r, s, c)) = sum over pixels of dy (pixel, k) x' (pixel, (r, s, c)), as implicit GEMM: both operands
 // have k of the product, the pixels, as their lines, so ldmatrix transposes both.
 //
-// There are few outputs and a long sum, so it is cut in slices, as many as fill a large card whatever card it is; a second kernel adds their
+// There are few outputs and a long sum, so it is cut in slices, as many as fill a large card whatever card it is; cuda_join.h adds their
 // results in order: 4 (slices + 1) bytes a weight beside what conv2d_cuda.cu says.
 #include <algorithm>
 
 #include "kernels/conv2d_depthwise.h"
+#include "kernels/cuda_join.h"
 #include "kernels/cuda_patches.h"
 
 namespace fovea::kernels {
 namespace {
 
 constexpr std::int64_t kBlocksToFill = 512;   // a few for each multiprocessor of a large card
-constexpr std::int64_t kSliceRows = 512;      // pixels of a slice, at least: beneath, writing it costs more than it brings
+constexpr std::int64_t kSliceRows = 512;      // pixels of a slice, at least: it then reads four times what it writes, or more
 
 /// How the sum over pixels is cut, and in which tiles: by the shape alone.
 struct SlicePlan {
@@ -21,23 +22,14 @@ struct SlicePlan {
     const Tiling t(s);
     const std::int64_t taps = s.r * s.s * t.cg;
     tile = eights && t.together == 1 && wide(t.kg) && wide(taps) ? 128 : 64;
-    const std::int64_t tiles = std::max<std::int64_t>(1, (t.kg + tile - 1) / tile * ((taps + tile - 1) / tile) * t.groups);
-    slices = std::clamp<std::int64_t>(s.rows() / kSliceRows, 1, (kBlocksToFill + tiles - 1) / tiles);
-    slice_rows = std::max<std::int64_t>(32, ((s.rows() + slices - 1) / slices + 31) / 32 * 32);   // whole steps of the pipeline
-    slices = std::max<std::int64_t>(1, (s.rows() + slice_rows - 1) / slice_rows);
+    const std::int64_t tiles = std::max<std::int64_t>(1, ceil_div(t.kg, tile) * ceil_div(taps, tile) * t.groups);
+    slices = std::clamp<std::int64_t>(s.rows() / kSliceRows, 1, ceil_div(kBlocksToFill, tiles));
+    slice_rows = std::max<std::int64_t>(32, ceil_div(s.rows(), slices * 32) * 32);   // whole steps of the pipeline
+    slices = std::max<std::int64_t>(1, ceil_div(s.rows(), slice_rows));
   }
 };
 template <class T> bool eight_neighbours(const Conv2dShape& s) {
   return sizeof(T) == 2 && s.c / s.groups % 8 == 0 && s.k / s.groups % 8 == 0;
-}
-
-/// dw = sum over slices, in order (+ dw).
-__global__ void add_slices_kernel(const float* __restrict__ parts, float* __restrict__ dw, std::int64_t n, int slices, bool accumulate) {
-  const std::int64_t i = blockIdx.x * std::int64_t{256} + threadIdx.x;
-  if (i >= n) return;
-  float sum = 0;
-  for (int slice = 0; slice < slices; ++slice) sum += parts[slice * n + i];
-  dw[i] = accumulate ? dw[i] + sum : sum;
 }
 
 template <class T>
@@ -76,15 +68,10 @@ void weight_gradient(Cuda be, const T* x, const T* dy, float* dw, const Conv2dSh
     out.all_in = FastDivide(t.cg), out.groups = t.diagonal;
     multiply(out, SameGroupOfWeights{t.diagonal.out, t.diagonal.in, FastDivide(t.cg)});
   }
-  if (parts) add_slices(be, workspace, dw, weights, plan.slices, accumulate);
+  if (parts) join_tiles(be, workspace, {1, plan.slices, weights}, StoreSum<float>{dw, accumulate});
 }
 
 }   // namespace
-
-void add_slices(Cuda be, const float* parts, float* dw, std::int64_t n, std::int64_t slices, bool accumulate) {
-  launch(add_slices_kernel, {.grid = blocks(n, 256), .block = 256, .stream = be.stream}, parts, dw, n, static_cast<int>(slices),
-         accumulate);
-}
 
 template <class T> std::size_t conv2d_workspace_bytes(Cuda be, const Conv2dShape& s, ConvProduct product) {
   if (is_depthwise(be, s)) return depthwise_workspace_bytes(be, s, product);

@@ -23,8 +23,8 @@ const ConvertTable convert_table{convert<bfloat16, float>, convert<float, bfloat
 }   // namespace FOVEA_ISA
 
 #ifdef FOVEA_BASELINE
-template <> void convert(const bfloat16* x, float* y, std::int64_t n) { convert_table().widen(x, y, n); }
-template <> void convert(const float* x, bfloat16* y, std::int64_t n) { convert_table().narrow(x, y, n); }
+template <> void convert(Cpu, const bfloat16* x, float* y, std::int64_t n) { convert_table().widen(x, y, n); }
+template <> void convert(Cpu, const float* x, bfloat16* y, std::int64_t n) { convert_table().narrow(x, y, n); }
 #endif
 
 }   // namespace fovea::kernels

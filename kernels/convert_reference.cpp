@@ -20,12 +20,12 @@ template <> bfloat16 rounded<bfloat16>(double x) {
 
 }   // namespace
 
-template <class From, class To> void convert(const From* x, To* y, std::int64_t n) {
+template <class From, class To> void convert(Cpu, const From* x, To* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = rounded<To>(x[i]);
 }
-template void convert(const float*, double*, std::int64_t);
-template void convert(const double*, float*, std::int64_t);
-template void convert(const bfloat16*, double*, std::int64_t);
-template void convert(const double*, bfloat16*, std::int64_t);
+template void convert(Cpu, const float*, double*, std::int64_t);
+template void convert(Cpu, const double*, float*, std::int64_t);
+template void convert(Cpu, const bfloat16*, double*, std::int64_t);
+template void convert(Cpu, const double*, bfloat16*, std::int64_t);
 
 }   // namespace fovea::kernels

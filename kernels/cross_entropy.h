@@ -13,7 +13,7 @@ namespace fovea::kernels {
 /// The target v (rows, cols) of each row: v_j = w_j ((1 - smoothing) t_j + smoothing / cols), with t = onehot(label) or a row of
 /// probabilities. Exactly one of labels and probabilities is given.
 template <class T> struct CrossEntropyTarget {
-  const std::int64_t* labels = nullptr;      // (rows) in 0..cols-1, checked by the caller
+  const std::int64_t* labels = nullptr;      // (rows) in 0..cols-1, checked by the caller (Cuda: any other gives a loss of NaN)
   const acc_t<T>* probabilities = nullptr;   // (rows, cols) in [0, 1]; they need not sum to 1
   const acc_t<T>* class_weights = nullptr;   // w (cols), each >= 0; null: all 1
   acc_t<T> smoothing = 0;                    // in [0, 1)
@@ -22,7 +22,8 @@ template <class T> struct CrossEntropyTarget {
 /// With the row's max = max_j x_j, z = sum_j exp(x_j - max) and V = sum_j v_j:
 ///   loss[r] = -sum_j v_j log softmax(x[r])_j = V log z - sum_j v_j (x_j - max).
 /// A class with v_j = 0 adds nothing, even if x_j = -inf. loss (rows). kept (rows, 3) gets max, z and V for the backward pass; V is -1
-/// in a row with a probability outside [0, 1] or NaN: so the check of soft targets costs no pass of its own.
+/// in a row with a probability outside [0, 1] or NaN: so the check of soft targets costs no pass of its own. Cuda, where the host does not
+/// look, makes such a row's loss NaN as well.
 template <class T>
 void cross_entropy_forward(Reference, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);
 template <class T> void cross_entropy_forward(Cpu, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s);

@@ -48,8 +48,10 @@ template <class T> void forward(const T* x, const CrossEntropyTarget<T>& t, floa
     const T* row = x + r * s.cols;
     const float row_maximum = row_max(row, s.cols);
     const F16 largest(row_maximum);
-    const float sum_z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes)
-                                            FOVEA_LANES_INLINE { return exp_below_88(load(row + j, lanes, kMinusInf) - largest); });
+    const float sum_z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+      ask_for_next_row(row + j, s);
+      return exp_beside_1(load(row + j, lanes, kMinusInf) - largest);
+    });
     F16 soft, all, total, bad;   // soft = sum_j w_j t_j (x_j - max), all = sum_j w_j (x_j - max), total = sum_j w_j t_j
     const bool spread_out = t.probabilities || smooth.spread > 0.f;   // beyond one label
     for_lanes(spread_out ? s.cols : 0, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {

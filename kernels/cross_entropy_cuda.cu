@@ -6,13 +6,14 @@
 #include "kernels/cross_entropy.h"
 
 #include <cfloat>
+#include <cmath>
 
 #include "kernels/cuda_rows.h"
 
 namespace fovea::kernels {
 namespace {
 
-constexpr int kWarpsPerBlock = 4, kPiece = 4;   // elements of a thread at a time
+constexpr int kPiece = 4;   // elements of a thread at a time
 
 /// The target v_j = w_j (keep t_j + spread) of a piece of a row. Zero past its end.
 template <class T> struct RowTarget {
@@ -67,13 +68,12 @@ struct Sums {
 template <class T>
 __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t, float* __restrict__ loss, float* __restrict__ kept,
                                RowShape s) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (row >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
+  const std::int64_t row = row_of_warp();
+  if (row >= s.rows) return;
   x += row * s.cols;
   const RowTarget<T> target(t, row, s.cols);
-  const auto larger = [](float a, float b) { return a > b || a != a ? a : b; };   // a NaN is the largest of all
   Sums sums;
-  bool valid = true;
+  bool valid = target.probabilities || (target.label >= 0 && target.label < s.cols);
   for (std::int64_t j = threadIdx.x * kPiece; j < s.cols; j += kWarp * kPiece) {
     const std::int64_t count = s.cols - j;
     const Four<T> logits = load_four(x + j, count);
@@ -82,7 +82,7 @@ __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t,
     valid = target.load(j, count, v) && valid;
     FOVEA_UNROLL
     for (int i = 0; i < kPiece; ++i)
-      if (i < count) max = larger(float(logits[i]), max);
+      if (i < count) max = Max{}(float(logits[i]), max);
     sums.move_to(max);
     FOVEA_UNROLL
     for (int i = 0; i < kPiece; ++i) {
@@ -93,12 +93,12 @@ __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t,
       sums.total += v[i];
     }
   }
-  sums.move_to(warp_all_reduce(sums.max, larger));
+  sums.move_to(warp_all_reduce(sums.max, Max{}));
   const float z = warp_all_reduce(sums.z, Sum{}), expected = warp_all_reduce(sums.expected, Sum{});
   const float total = warp_all_reduce(sums.total, Sum{});
   valid = __all_sync(kFullWarp, valid);
   if (threadIdx.x > 0) return;
-  loss[row] = total * logf(z) - expected;
+  loss[row] = valid ? total * logf(z) - expected : NAN;
   kept[3 * row] = sums.max;
   kept[3 * row + 1] = z;
   kept[3 * row + 2] = valid ? total : -1.f;
@@ -107,7 +107,7 @@ __global__ void forward_kernel(const T* __restrict__ x, CrossEntropyTarget<T> t,
 template <class T>
 __global__ void backward_kernel(const T* x, CrossEntropyTarget<T> t, const float* __restrict__ kept, const float* __restrict__ dloss, T* dx,
                                 RowShape s, bool accumulate) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
+  const std::int64_t row = row_of_warp();
   if (row >= s.rows) return;
   x += row * s.cols;
   dx += row * s.cols;
@@ -116,33 +116,26 @@ __global__ void backward_kernel(const T* x, CrossEntropyTarget<T> t, const float
   const float factor = dl * kept[3 * row + 2] / kept[3 * row + 1];   // factor * exp(x - max) = dloss V p
   for (std::int64_t j = threadIdx.x * kPiece; j < s.cols; j += kWarp * kPiece) {
     const std::int64_t count = s.cols - j;
-    const Four<T> logits = load_four(x + j, count), old = accumulate ? load_four(dx + j, count) : Four<T>{};
+    const Four<T> logits = load_four(x + j, count);
     Four<float> v;
     target.load(j, count, v);
-    Four<T> out{};
+    float gradient[kPiece];
     FOVEA_UNROLL
-    for (int i = 0; i < kPiece; ++i) {
-      const float gradient = __expf(float(logits[i]) - max) * factor - dl * v[i];
-      out[i] = T(accumulate ? float(old[i]) + gradient : gradient);
-    }
-    store_four(dx + j, out, count);
+    for (int i = 0; i < kPiece; ++i) gradient[i] = __expf(float(logits[i]) - max) * factor - dl * v[i];
+    store_or_add_four(dx + j, gradient, count, accumulate);
   }
-}
-
-LaunchShape warp_for_each_row(Cuda be, RowShape s) {
-  return {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream};
 }
 
 }   // namespace
 
 template <class T>
 void cross_entropy_forward(Cuda be, const T* x, const CrossEntropyTarget<T>& t, acc_t<T>* loss, acc_t<T>* kept, RowShape s) {
-  if (s.rows > 0) launch(forward_kernel<T>, warp_for_each_row(be, s), x, t, loss, kept, s);
+  if (s.rows > 0) launch(forward_kernel<T>, warp_for_each_row(be, s.rows), x, t, loss, kept, s);
 }
 template <class T>
 void cross_entropy_backward(Cuda be, const T* x, const CrossEntropyTarget<T>& t, const acc_t<T>* kept, const acc_t<T>* dloss, T* dx,
                             RowShape s, bool accumulate) {
-  if (s.rows > 0) launch(backward_kernel<T>, warp_for_each_row(be, s), x, t, kept, dloss, dx, s, accumulate);
+  if (s.rows > 0) launch(backward_kernel<T>, warp_for_each_row(be, s.rows), x, t, kept, dloss, dx, s, accumulate);
 }
 
 #define FOVEA_INSTANTIATE(T)                                                                                   \

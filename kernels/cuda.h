@@ -31,6 +31,10 @@ namespace fovea::kernels {
 constexpr int kWarp = 32;
 constexpr unsigned kFullWarp = 0xffffffffu;
 
+__host__ __device__ __forceinline__ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+__host__ __device__ __forceinline__ constexpr std::int64_t min_of(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+__host__ __device__ __forceinline__ constexpr std::int64_t max_of(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
 // ---- on the host ---------------------------------------------------------------------------------------------------------------
 
 struct LaunchShape {
@@ -41,7 +45,7 @@ struct LaunchShape {
 
 /// ceil(n / per), as a number of blocks.
 inline unsigned blocks(std::int64_t n, std::int64_t per) {
-  const std::int64_t b = (n + per - 1) / per;
+  const std::int64_t b = ceil_div(n, per);
   if (b > 0x7fffffff) throw std::length_error("CUDA: a grid of " + std::to_string(b) + " blocks is larger than a card takes");
   return static_cast<unsigned>(b);
 }
@@ -97,11 +101,51 @@ template <class T> __device__ __forceinline__ void store16(T* p, const Wide<T>& 
 }
 __host__ __device__ __forceinline__ bool aligned16(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
 
+/// 8 bytes as one access. p must be a multiple of 8.
+using EightBytes [[gnu::may_alias]] = std::uint64_t;
+__device__ __forceinline__ std::uint64_t load8(const void* p) {
+  std::uint64_t raw = *static_cast<const EightBytes*>(p);
+#ifdef FOVEA_CUDA_EMULATED
+  asm("" : "+r"(raw));   // GCC would split it into accesses of two bytes, and the emulator would count those
+#endif
+  return raw;
+}
+__device__ __forceinline__ void store8(void* p, std::uint64_t raw) {
+#ifdef FOVEA_CUDA_EMULATED
+  asm("" : "+r"(raw));
+#endif
+  *static_cast<EightBytes*>(p) = raw;
+}
+__device__ __forceinline__ void store8(float* p, float a, float b) { store8(p, std::bit_cast<std::uint64_t>(float2{a, b})); }
+
+/// Four T as one access, 16 bytes of float and 8 of bfloat16, for kernels in which arrays of both lie side by side: with as many elements of
+/// each, both are read and written densely. p must be a multiple of them.
+template <class T> struct alignas(4 * sizeof(T)) Four {
+  T v[4];
+  __host__ __device__ __forceinline__ T& operator[](int i) { return v[i]; }
+  __host__ __device__ __forceinline__ const T& operator[](int i) const { return v[i]; }
+};
+template <class T> __device__ __forceinline__ Four<T> load4(const T* p) {
+  if constexpr (sizeof(T) == 4)
+    return std::bit_cast<Four<T>>(load16(p));
+  else
+    return std::bit_cast<Four<T>>(load8(p));
+}
+template <class T> __device__ __forceinline__ void store4(T* p, const Four<T>& v) {
+  if constexpr (sizeof(T) == 4)
+    store16(p, std::bit_cast<Wide<T>>(v));
+  else
+    store8(p, std::bit_cast<std::uint64_t>(v));
+}
+__host__ __device__ __forceinline__ bool aligned4(const void* p, std::size_t element_bytes) {
+  return reinterpret_cast<std::uintptr_t>(p) % (4 * element_bytes) == 0;
+}
+
 struct Sum {
   template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a + b; }
 };
-struct Max {
-  template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a > b ? a : b; }
+struct Max {   // a NaN is the largest of all
+  template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a > b || a != a ? a : b; }
 };
 /// v of all 32 lanes combined, the same bits in every lane: lane i meets i ^ 16, then i ^ 8, ... and both compute the same.
 template <class T, class Op> __device__ __forceinline__ T warp_all_reduce(T v, Op op) {

@@ -1,11 +1,10 @@
 // cuda_columns.h: sums (or maxima) down the columns of (outer, axis, inner), where neighbouring outputs are neighbours in memory. A block
 // owns a tile: some rows of the axis, and as many columns as its threads take side by side, 16 bytes each. Threads below each other take
 // turns with the rows, in registers; a tree in shared memory joins them. When an axis is cut into several tiles, each leaves its result in
-// the workspace, and one warp for each output adds these up in order, in double. All cuts come from the shape alone.
+// the workspace for cuda_join.h. All cuts come from the shape alone.
 #pragma once
 
-#include "kernels/cuda_rows.h"
-#include "kernels/reduce.h"
+#include "kernels/cuda_join.h"
 
 namespace fovea::kernels {
 
@@ -18,11 +17,11 @@ template <class T> struct ColumnTiles {
   unsigned column_blocks, tiles;
   std::int64_t tile_rows;
 
-  explicit ColumnTiles(AxisShape shape) : s(shape), shift(shift_for((s.inner + Wide<T>::kSize - 1) / Wide<T>::kSize, 5)) {
+  explicit ColumnTiles(AxisShape shape) : s(shape), shift(shift_for(ceil_div(s.inner, Wide<T>::kSize), 5)) {
     const std::int64_t below = kRowThreads >> shift;
     column_blocks = blocks(s.inner, std::int64_t{Wide<T>::kSize} << shift);
     tile_rows = below * kChain;
-    if (s.axis > tile_rows * kMostTiles) tile_rows = (s.axis + below * kMostTiles - 1) / (below * kMostTiles) * below;
+    if (s.axis > tile_rows * kMostTiles) tile_rows = ceil_div(s.axis, below * kMostTiles) * below;
     tiles = s.axis > 0 ? blocks(s.axis, tile_rows) : 1;
   }
   std::size_t workspace_bytes() const { return tiles > 1 ? sizeof(float) * std::size_t(s.outer * tiles * s.inner) : 0; }
@@ -47,11 +46,10 @@ template <class T> struct ColumnTiles {
     p.outer = outer;
     p.tile = tile;
     p.col = ((std::int64_t{column_block} << shift) + across) * Wide<T>::kSize;
-    p.count = s.inner - p.col;
-    if (p.count > Wide<T>::kSize) p.count = Wide<T>::kSize;
+    p.count = min_of(s.inner - p.col, Wide<T>::kSize);
     p.first = tile * tile_rows + down;
     p.step = kRowThreads >> shift;
-    p.last = (tile + 1) * tile_rows < s.axis ? (tile + 1) * tile_rows : s.axis;
+    p.last = min_of((tile + 1) * tile_rows, s.axis);
     return p;
   }
 
@@ -71,24 +69,5 @@ template <class T> struct ColumnTiles {
     return t < 1u << shift;
   }
 };
-
-/// finish(k, sum over the tiles of output k = o * inner + i), from partials (outer, tiles, inner). A warp for each output.
-template <class Finish>
-__global__ void join_tiles_kernel(const float* __restrict__ partials, std::int64_t outputs, std::int64_t tiles, std::int64_t inner,
-                                  Finish finish) {
-  const std::int64_t k = blockIdx.x * std::int64_t{kRowThreads / kWarp} + threadIdx.x / kWarp;
-  if (k >= outputs) return;   // the whole warp
-  std::int64_t i;
-  const std::int64_t o = divide(k, inner, i);
-  double sum = 0;
-  for (std::int64_t tile = threadIdx.x % kWarp; tile < tiles; tile += kWarp) sum += double(partials[(o * tiles + tile) * inner + i]);
-  sum = warp_all_reduce(sum, Sum{});
-  if (threadIdx.x % kWarp == 0) finish(k, sum);
-}
-template <class Finish>
-void join_tiles(Cuda be, const float* partials, std::int64_t outputs, std::int64_t tiles, std::int64_t inner, Finish finish) {
-  launch(join_tiles_kernel<Finish>, {.grid = blocks(outputs, kRowThreads / kWarp), .block = kRowThreads, .stream = be.stream}, partials,
-         outputs, tiles, inner, finish);
-}
 
 }   // namespace fovea::kernels

@@ -14,24 +14,20 @@ template <class T> struct Operand {
   __device__ __forceinline__ const T* at(std::int64_t i, std::int64_t k) const { return p + (k_major ? k * row + i : i * row + k); }
 };
 
-/// act(x), ReLU first. What needs more than a few instructions stands behind a call: an output is written once, and the code stays small.
-template <class = void> __device__ __attribute__((noinline)) float activate_by_call_on_device(Activation a, float x) {
-  return with_formula(a, [&](auto formula) { return formula.value(x); });
+/// x' = act(scale x + shift): fusion.h.
+template <class T> __device__ __forceinline__ float start_value(const Prologue<T>& p, float scale, float shift, float x) {
+  return activate(p.activation, fmaf(scale, x, shift));
 }
-__device__ __forceinline__ float activate_on_device(Activation a, float x) {
-  if (a == Activation::none) return x;
-  if (a == Activation::relu) return Relu::value(x);
-  return activate_by_call_on_device(a, x);
-}
-
-/// y = act(scale[n] sum + shift[n] + residual), or c + sum, c being what was there: fusion.h.
+/// y = act(scale[n] sum + shift[n] + residual), or c + sum, c being what was there: fusion.h, in the operations of Cpu.
 template <class TC>
 __device__ __forceinline__ TC finish_sum(const Epilogue<TC>& e, float sum, std::int64_t column, float c, float residual) {
   if (e.accumulate) return TC(c + sum);
-  if (e.scale) sum *= e.scale[column];
-  if (e.shift) sum += e.shift[column];
+  if (e.scale)
+    sum = e.shift ? fmaf(e.scale[column], sum, e.shift[column]) : e.scale[column] * sum;
+  else if (e.shift)
+    sum += e.shift[column];
   if (e.residual) sum += residual;
-  return TC(activate_on_device(e.activation, sum));
+  return TC(activate(e.activation, sum));
 }
 /// The same for the element `offset` after C's start.
 template <class TC>

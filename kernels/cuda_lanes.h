@@ -6,10 +6,6 @@
 
 namespace fovea::kernels {
 
-__host__ __device__ __forceinline__ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-__host__ __device__ __forceinline__ constexpr std::int64_t min_of(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-__host__ __device__ __forceinline__ constexpr std::int64_t max_of(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-
 /// V neighbours, as floats in registers.
 template <int V> struct Lanes {
   float v[V];
@@ -22,10 +18,7 @@ template <int V> __device__ __forceinline__ Lanes<V> all_lanes(float x) {
   return r;
 }
 
-/// Four elements of two bytes: 8 bytes as one access.
-template <class T> struct alignas(8) Half { T v[4]; };
-
-/// p[0..V): in accesses of 16 bytes, or of 8, if V elements fill them (then p is aligned so), else one by one.
+/// p[0..V): in accesses of 16 bytes if V elements fill them (then p is aligned so), else one by one.
 template <int V, class T> __device__ __forceinline__ Lanes<V> load_lanes(const T* p) {
   Lanes<V> r;
   if constexpr (V * sizeof(T) % 16 == 0) {
@@ -33,9 +26,6 @@ template <int V, class T> __device__ __forceinline__ Lanes<V> load_lanes(const T
       const Wide<T> w = load16(p + i);
       FOVEA_UNROLL for (int k = 0; k < Wide<T>::kSize; ++k) r[i + k] = float(w[k]);
     }
-  } else if constexpr (V == 4 && sizeof(T) == 2) {
-    const Half<T> h = *reinterpret_cast<const Half<T>*>(p);
-    FOVEA_UNROLL for (int i = 0; i < 4; ++i) r[i] = float(h.v[i]);
   } else {
     FOVEA_UNROLL for (int i = 0; i < V; ++i) r[i] = float(p[i]);
   }
@@ -48,10 +38,6 @@ template <class T, int V> __device__ __forceinline__ void store_lanes(T* p, cons
       FOVEA_UNROLL for (int k = 0; k < Wide<T>::kSize; ++k) w[k] = T(r[i + k]);
       store16(p + i, w);
     }
-  } else if constexpr (V == 4 && sizeof(T) == 2) {
-    Half<T> h;
-    FOVEA_UNROLL for (int i = 0; i < 4; ++i) h.v[i] = T(r[i]);
-    *reinterpret_cast<Half<T>*>(p) = h;
   } else {
     FOVEA_UNROLL for (int i = 0; i < V; ++i) p[i] = T(r[i]);
   }
@@ -119,34 +105,6 @@ template <int V> __device__ __forceinline__ Lanes<V> sum_down(Lanes<V> sum, Colu
     }
   }
   return sum;
-}
-
-// ---- ordered sums over rows: tiles first, in float, by whoever has the values; then the tiles, in double, here -----------------------------
-
-constexpr int kJoinDown = 8;
-struct JoinSmem {
-  double sum[kJoinDown][kWarp];
-};
-
-/// finish(c, sum over tiles of partials[tile, c]) for every column of partials (tiles, columns): eight runs of tiles, each in order, then the
-/// runs in order.
-template <class Finish>
-__global__ void join_tiles_kernel(const float* __restrict__ partials, std::int64_t tiles, std::int64_t columns, Finish finish) {
-  JoinSmem& smem = shared_memory<JoinSmem>();
-  const std::int64_t c = blockIdx.x * std::int64_t{kWarp} + threadIdx.x, run = ceil_div(tiles, kJoinDown);
-  double sum = 0;
-  if (c < columns)
-    for (std::int64_t t = threadIdx.y * run; t < min_of(tiles, (threadIdx.y + 1) * run); ++t) sum += double(partials[t * columns + c]);
-  smem.sum[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || c >= columns) return;
-  for (int y = 1; y < kJoinDown; ++y) sum += smem.sum[y][threadIdx.x];
-  finish(c, sum);
-}
-template <class Finish> void join_tiles(Cuda be, const float* partials, std::int64_t tiles, std::int64_t columns, const Finish& finish) {
-  launch(join_tiles_kernel<Finish>,
-         {.grid = blocks(columns, kWarp), .block = {kWarp, kJoinDown}, .smem = sizeof(JoinSmem), .stream = be.stream}, partials, tiles,
-         columns, finish);
 }
 
 }   // namespace fovea::kernels

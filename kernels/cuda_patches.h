@@ -235,14 +235,12 @@ template <class T, Major a_major, Major b_major, bool prologue_on_a, int M, int 
           class Wants>
 void multiply_tiles(Cuda be, const A& a, const B& b, const Output& out, ProductGrid grid, std::int64_t repeats, const Prologue<T>& p,
                     const Epilogue<TC>& e, const Wants& wants) {
-  const unsigned tiles_n = blocks(out.n, N);
-  grid.tiles_n = FastDivide(tiles_n);
+  const std::int64_t tiles_n = ceil_div(out.n, N), tiles = ceil_div(out.m, M) * tiles_n;
+  const unsigned all = blocks(tiles * repeats, 1);
+  grid.tiles = FastDivide(tiles), grid.tiles_n = FastDivide(tiles_n);
   launch(product_kernel<T, a_major, b_major, M, N, V, prologue_on_a, A, B, Output, TC, Wants>,
-         {.grid = {blocks(std::int64_t{blocks(out.m, M)} * tiles_n, 1), blocks(repeats, 1)},
-          .block = kProductThreads,
-          .smem = sizeof(ProductMemory<T, a_major, b_major, M, N>),
-          .stream = be.stream},
-         a, b, out, grid, p, e, wants);
+         {.grid = all, .block = kProductThreads, .smem = sizeof(ProductMemory<T, a_major, b_major, M, N>), .stream = be.stream}, a, b, out,
+         grid, p, e, wants);
 }
 
 /// f(V) for the V that `neighbours` gave.
@@ -253,9 +251,6 @@ template <class T, class F> void with_neighbours(int v, const F& f) {
   f(std::integral_constant<int, 1>{});
 }
 /// Tiles of 128 columns, where those of 64 would leave as many idle.
-inline bool wide(std::int64_t n) { return (n + 127) / 128 * 2 == (n + 63) / 64; }
-
-/// dw (n) = the sum of parts (slices, n), in order (+ dw): conv2d_weight_gradient_cuda.cu.
-void add_slices(Cuda be, const float* parts, float* dw, std::int64_t n, std::int64_t slices, bool accumulate);
+inline bool wide(std::int64_t n) { return 2 * ceil_div(n, 128) == ceil_div(n, 64); }
 
 }   // namespace fovea::kernels

@@ -17,7 +17,7 @@
 #include <type_traits>
 
 #include "kernels/cuda_gemm.h"
-#include "kernels/cuda_ptx.h"
+#include "kernels/cuda_tiles.h"
 
 namespace fovea::kernels {
 
@@ -43,38 +43,7 @@ class FastDivide {
   unsigned multiplier_ = 0;   // 0: the divisor is 1
 };
 
-/// Four elements in one access: 16 bytes of float, 8 of bfloat16. p must be a multiple of them.
-template <class T> struct Four { T v[4]; };
-using EightBytes [[gnu::may_alias]] = std::uint64_t;
-template <class T> __device__ __forceinline__ Four<T> load4(const T* p) {
-  if constexpr (sizeof(T) == 4)
-    return std::bit_cast<Four<T>>(load16(p));
-  else
-    return std::bit_cast<Four<T>>(*reinterpret_cast<const EightBytes*>(p));
-}
-template <class T> __device__ __forceinline__ void store4(T* p, const Four<T>& v) {
-  if constexpr (sizeof(T) == 4)
-    store16(p, std::bit_cast<Wide<T>>(v));
-  else
-    *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(v);
-}
-__device__ __forceinline__ void store8(float* p, float a, float b) {
-  *reinterpret_cast<EightBytes*>(p) = std::bit_cast<std::uint64_t>(float2{a, b});
-}
-
 // ---- shared memory -----------------------------------------------------------------------------------------------------------------------
-
-/// Rows x Cols elements. The 16-byte pieces of a row are permuted by an exclusive or with its number, so that the same piece of 8 rows in
-/// turn (what ldmatrix and strided threads read) lies in 8 different groups of 4 banks, as does a run of 8 pieces.
-template <class T, int Rows, int Cols> struct SharedTile {
-  static constexpr int kPiece = Wide<T>::kSize, kPieces = Cols / kPiece;
-  static_assert(kPieces % 4 == 0);
-  alignas(16) T data[Rows * Cols];
-  __device__ __forceinline__ T* at(int row, int col) {
-    const int turn = kPieces % 8 == 0 ? row & 7 : (row >> 1) & 3;   // rows of 64 bytes: two of them lie in one line of banks
-    return data + row * Cols + ((col / kPiece) ^ turn) * kPiece + col % kPiece;
-  }
-};
 
 /// Which way an operand lies in memory, and so in shared memory.
 enum class Major {
@@ -100,7 +69,7 @@ template <int V, class T> __device__ __forceinline__ void copy_piece(T* shared, 
 
 /// x' = act(scale x + shift) on V neighbours that lie in shared memory, channels c, c + 1, ...
 template <int V, class T> __device__ __forceinline__ void transform_piece(T* x, const Prologue<T>& p, int c) {
-  const auto one = [&](T v, int i) { return T(activate_on_device(p.activation, p.scale[c + i] * float(v) + p.shift[c + i])); };
+  const auto one = [&](T v, int i) { return T(start_value(p, p.scale[c + i], p.shift[c + i], float(v))); };
   if constexpr (V == Wide<T>::kSize) {
     Wide<T> w = load16(x);
     FOVEA_UNROLL
@@ -354,9 +323,9 @@ __device__ __forceinline__ void finish_tile(float* staged, const Output& out, co
       if (e.accumulate) c = load4(out.c + offset);
       if (e.residual) residual = load4(e.residual + offset);
       FOVEA_UNROLL
-      for (int i = 0; i < 4; ++i) y.v[i] = finish_sum(e, s[i], n + i, float(c.v[i]), float(residual.v[i]));
+      for (int i = 0; i < 4; ++i) y[i] = finish_sum(e, s[i], n + i, float(c[i]), float(residual[i]));
       store4(out.c + offset, y);
-      if (e.partials) store16(sums, Wide<float>{float(y.v[0]), float(y.v[1]), float(y.v[2]), float(y.v[3])});
+      if (e.partials) store16(sums, Wide<float>{float(y[0]), float(y[1]), float(y[2]), float(y[3])});
     } else {
       for (int i = 0; i < 4 && n + i < out.n; ++i) {
         const std::int64_t offset = out.offset(m0 + row, n + i);
@@ -388,9 +357,10 @@ template <class T, Major a_major, Major b_major, int M, int N> union ProductMemo
   float staged[M * kStagedRow<N>];
 };
 
-/// How the grid walks: x over tiles, those of one row of tiles side by side as they share A; y over groups, and slices of k within.
+/// How the grid walks, along x (y would end at 65535): over tiles, those of one row of tiles side by side as they share A; then over groups,
+/// then over slices of k.
 struct ProductGrid {
-  FastDivide tiles_n{};
+  FastDivide tiles{}, tiles_n{};   // by all tiles, and by those of a row
   FastDivide groups;
   int k, slice_k;              // slice_k: a multiple of what the pipeline takes, or all of k
   int prologue_channels = 0;   // scales and shifts from one group's to the next
@@ -404,8 +374,8 @@ __global__ void __launch_bounds__(kProductThreads, M* N > 96 * 128 ? 2 : 3)   //
   using Sums = BlockSums<T, a_major, b_major, M, N>;
   auto& memory = shared_memory<ProductMemory<T, a_major, b_major, M, N>>();
   auto& slices = memory.slices;
-  const int z = static_cast<int>(blockIdx.y), slice = grid.groups(z), group = z - slice * grid.groups.divisor();
-  const int tile = static_cast<int>(blockIdx.x), tile_m = grid.tiles_n(tile);
+  const int block = static_cast<int>(blockIdx.x), z = grid.tiles(block), slice = grid.groups(z), group = z - slice * grid.groups.divisor();
+  const int tile = block - z * grid.tiles.divisor(), tile_m = grid.tiles_n(tile);
   const int m0 = tile_m * M, n0 = (tile - tile_m * grid.tiles_n.divisor()) * N;
   a.select(group);
   b.select(group);
@@ -414,7 +384,7 @@ __global__ void __launch_bounds__(kProductThreads, M* N > 96 * 128 ? 2 : 3)   //
   Carrier<A, T, a_major, M, V, kProductThreads> bring_a(a, m0);
   Carrier<B, T, b_major, N, V, kProductThreads> bring_b(b, n0);
   const int first = slice * grid.slice_k, last = first + grid.slice_k < grid.k ? first + grid.slice_k : grid.k;
-  const int count = (last - first + Sums::kK - 1) / Sums::kK;
+  const int count = static_cast<int>(ceil_div(last - first, Sums::kK));
   const auto fetch = [&](int i) {
     if (i < count) {
       bring_a.fetch(slices.a[i % kSlicesInFlight], first + i * Sums::kK);

@@ -1,5 +1,5 @@
-// cuda_ptx.h: the instructions without a name in CUDA C++, each as a function: asynchronous copies, and the tensor core. The only inline
-// assembly of the project. sm_80 and later.
+// cuda_ptx.h: instructions of PTX, each as a function: asynchronous copies, and what feeds and runs the tensor core. All that the project has of
+// PTX. sm_80 and later.
 #pragma once
 
 #include "kernels/cuda.h"
@@ -54,7 +54,7 @@ __device__ __forceinline__ void load_matrix_x4(std::uint32_t (&r)[4], const void
                : "r"(shared_address(row))
                : "memory");
 #else
-  const emulator::Wide w = emulator::load_matrices(row, 4, false);
+  const emulator::Wide w = emulator::load_matrices(row, false);
   r[0] = static_cast<std::uint32_t>(w.low), r[1] = static_cast<std::uint32_t>(w.low >> 32);
   r[2] = static_cast<std::uint32_t>(w.high), r[3] = static_cast<std::uint32_t>(w.high >> 32);
 #endif
@@ -67,7 +67,7 @@ __device__ __forceinline__ void load_matrix_x4_transposed(std::uint32_t (&r)[4],
                : "r"(shared_address(row))
                : "memory");
 #else
-  const emulator::Wide w = emulator::load_matrices(row, 4, true);
+  const emulator::Wide w = emulator::load_matrices(row, true);
   r[0] = static_cast<std::uint32_t>(w.low), r[1] = static_cast<std::uint32_t>(w.low >> 32);
   r[2] = static_cast<std::uint32_t>(w.high), r[3] = static_cast<std::uint32_t>(w.high >> 32);
 #endif
@@ -100,6 +100,16 @@ __device__ __forceinline__ void mma_tf32(float (&c)[4], const std::uint32_t (&a)
   c[0] = d.v[0], c[1] = d.v[1], c[2] = d.v[2], c[3] = d.v[3];
 #endif
 }
+/// Two floats rounded to bfloat16, ties to even: a pair of a fragment.
+__device__ __forceinline__ std::uint32_t to_bf16_pair(float low, float high) {
+#ifndef FOVEA_CUDA_EMULATED
+  std::uint32_t r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+#else
+  return bfloat16(low).bits | std::uint32_t{bfloat16(high).bits} << 16;
+#endif
+}
 /// x rounded to tf32, ties away from zero.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {
 #ifndef FOVEA_CUDA_EMULATED
@@ -107,7 +117,7 @@ __device__ __forceinline__ std::uint32_t to_tf32(float x) {
   asm("cvt.rna.tf32.f32 %0, %1;\n" : "=r"(r) : "f"(x));
   return r;
 #else
-  return (std::bit_cast<std::uint32_t>(x) + 0x1000u) & 0xffffe000u;
+  return x == x ? (std::bit_cast<std::uint32_t>(x) + 0x1000u) & 0xffffe000u : 0x7fffffffu;
 #endif
 }
 

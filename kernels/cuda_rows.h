@@ -1,5 +1,5 @@
-// cuda_rows.h: rows of a matrix, a piece of 16 bytes a thread: how threads are laid over rows of any length, how a piece is moved that is not
-// aligned or not full, and where an element of a loop nest lies.
+// cuda_rows.h: rows of a matrix, a warp for each or a piece of 16 bytes a thread: how threads are laid over rows of any length, how a piece is
+// moved that is not aligned or not full, and where an element of a loop nest lies.
 #pragma once
 
 #include "kernels/cuda.h"
@@ -26,42 +26,37 @@ template <class T> __device__ __forceinline__ void store_up_to(T* p, const Wide<
     if (j < count) p[j] = v[j];
 }
 
-/// Four elements, for kernels in which arrays of T and of float lie side by side: with as many of each, both are read and written densely.
-template <class T> struct alignas(4 * sizeof(T)) Four {
-  T v[4];
-  __host__ __device__ __forceinline__ T& operator[](int i) { return v[i]; }
-  __host__ __device__ __forceinline__ const T& operator[](int i) const { return v[i]; }
-};
+/// p[j] = value[j], or p[j] + value[j], for j < count: rounded once.
+template <class T>
+__device__ __forceinline__ void store_or_add_up_to(T* p, const float (&value)[Wide<T>::kSize], std::int64_t count, bool accumulate) {
+  const Wide<T> old = accumulate ? load_up_to(p, count) : Wide<T>{};
+  Wide<T> sum{};
+  FOVEA_UNROLL
+  for (int j = 0; j < Wide<T>::kSize; ++j) sum[j] = T(accumulate ? float(old[j]) + value[j] : value[j]);
+  store_up_to(p, sum, count);
+}
+
+/// The same with four elements.
 template <class T> __device__ __forceinline__ Four<T> load_four(const T* p, std::int64_t count) {
-  if constexpr (sizeof(T) == 4) {
-    return std::bit_cast<Four<T>>(load_up_to(p, count));
-  } else {
-    if (count >= 4 && reinterpret_cast<std::uintptr_t>(p) % 8 == 0) {
-      std::uint64_t raw = *reinterpret_cast<const std::uint64_t*>(p);
-#ifdef FOVEA_CUDA_EMULATED
-      asm("" : "+r"(raw));   // GCC would split it into four accesses, and the emulator would count those
-#endif
-      return std::bit_cast<Four<T>>(raw);
-    }
-    Four<T> v{};
-    FOVEA_UNROLL
-    for (int j = 0; j < 4; ++j)
-      if (j < count) v[j] = p[j];
-    return v;
-  }
+  if (count >= 4 && aligned4(p, sizeof(T))) return load4(p);
+  Four<T> v{};
+  FOVEA_UNROLL
+  for (int j = 0; j < 4; ++j)
+    if (j < count) v[j] = p[j];
+  return v;
 }
 template <class T> __device__ __forceinline__ void store_four(T* p, const Four<T>& v, std::int64_t count) {
-  if constexpr (sizeof(T) == 4) {
-    store_up_to(p, std::bit_cast<Wide<T>>(v), count);
-  } else {
-    if (count >= 4 && reinterpret_cast<std::uintptr_t>(p) % 8 == 0) {
-      *reinterpret_cast<std::uint64_t*>(p) = std::bit_cast<std::uint64_t>(v);
-      return;
-    }
-    FOVEA_UNROLL
-    for (int j = 0; j < 4; ++j)
-      if (j < count) p[j] = v[j];
-  }
+  if (count >= 4 && aligned4(p, sizeof(T))) return store4(p, v);
+  FOVEA_UNROLL
+  for (int j = 0; j < 4; ++j)
+    if (j < count) p[j] = v[j];
+}
+template <class T> __device__ __forceinline__ void store_or_add_four(T* p, const float (&value)[4], std::int64_t count, bool accumulate) {
+  const Four<T> old = accumulate ? load_four(p, count) : Four<T>{};
+  Four<T> sum{};
+  FOVEA_UNROLL
+  for (int j = 0; j < 4; ++j) sum[j] = T(accumulate ? float(old[j]) + value[j] : value[j]);
+  store_four(p, sum, count);
 }
 
 /// The smallest s with 2^s >= n, but at most `most`.
@@ -71,7 +66,7 @@ inline int shift_for(std::int64_t n, int most) {
   return shift;
 }
 
-/// a / b, and what remains, for a >= 0 and b > 0: by 32-bit arithmetic, several times as fast, where that suffices.
+/// a / b, and what remains, for a >= 0 and b > 0: by 32-bit arithmetic where that suffices, as a 64-bit division is a subroutine.
 __device__ __forceinline__ std::int64_t divide(std::int64_t a, std::int64_t b, std::int64_t& rest) {
   if ((a | b) >> 32 == 0) {
     const std::uint32_t quotient = static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b);
@@ -83,6 +78,13 @@ __device__ __forceinline__ std::int64_t divide(std::int64_t a, std::int64_t b, s
   return quotient;
 }
 
+// A warp for each row: lane threadIdx.x of row row_of_warp(). A warp without a row returns as a whole, so shuffles stay full.
+constexpr int kWarpsPerBlock = 4;
+inline LaunchShape warp_for_each_row(Cuda be, std::int64_t rows) {
+  return {.grid = blocks(rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream};
+}
+__device__ __forceinline__ std::int64_t row_of_warp() { return blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y; }
+
 /// A grid over a matrix. 2^shift threads stand side by side on a row, and 256 / 2^shift rows below each other, so that short rows fill a
 /// block, too; a longer row takes several blocks.
 template <class T> struct RowGrid {
@@ -93,13 +95,11 @@ template <class T> struct RowGrid {
   RowGrid(std::int64_t row_count, std::int64_t col_count)
       : rows(row_count),
         cols(col_count),
-        shift(shift_for((col_count + Wide<T>::kSize - 1) / Wide<T>::kSize, 8)),
+        shift(shift_for(ceil_div(col_count, Wide<T>::kSize), 8)),
         column_blocks(blocks(col_count, std::int64_t{Wide<T>::kSize} << shift)) {}
 
   LaunchShape launch_shape(Cuda be) const {
-    return {.grid = blocks(((rows + (kRowThreads >> shift) - 1) / (kRowThreads >> shift)) * column_blocks, 1),
-            .block = kRowThreads,
-            .stream = be.stream};
+    return {.grid = blocks(ceil_div(rows, kRowThreads >> shift) * column_blocks, 1), .block = kRowThreads, .stream = be.stream};
   }
 
   /// This thread's share: elements [col, col + count) of a row; nothing where count <= 0.

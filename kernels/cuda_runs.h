@@ -38,7 +38,7 @@ struct RunBatch {
 
 inline std::int64_t pieces_of(const Run* runs, std::int64_t count) {
   std::int64_t pieces = 0;
-  for (std::int64_t r = 0; r < count; ++r) pieces += (runs[r].end - runs[r].begin + kRunPiece - 1) / kRunPiece;
+  for (std::int64_t r = 0; r < count; ++r) pieces += ceil_div(runs[r].end - runs[r].begin, kRunPiece);
   return pieces;
 }
 /// f(batch, pieces before it) for all stretches that are not empty.

@@ -21,8 +21,12 @@ namespace FOVEA_ISA {
 namespace {
 
 /// scale x where bits >= threshold, else +0.
-FOVEA_INLINE Native where_kept(NativeUint bits, NativeUint threshold, Native scaled) {
-  return (Native)((NativeInt)(bits >= threshold) & (NativeInt)scaled);
+FOVEA_INLINE Native scaled_where_kept(NativeUint bits, NativeUint threshold, Native scale, Native x) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_maskz_mul_ps(_mm512_cmpge_epu32_mask((__m512i)bits, (__m512i)threshold), (__m512)scale, (__m512)x);
+#else
+  return (Native)((NativeInt)(bits >= threshold) & (NativeInt)(scale * x));
+#endif
 }
 
 template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t limit, float scale, PhiloxKey key, bool accumulate) {
@@ -34,28 +38,20 @@ template <class T> void dropout(const T* x, T* y, std::int64_t n, std::uint64_t 
   parallel_ranges(n, kGrain, [&](std::int64_t first, std::int64_t count) {
     const auto drop = [&](std::int64_t i, std::int64_t lanes, const NativeUint* bits) FOVEA_LANES_INLINE {
       F16 v = load(x + i, lanes);
-      for (int j = 0; j < kHalf; ++j) v.v[j] = where_kept(bits[j], threshold, factor * v.v[j]);
+      for (int j = 0; j < kHalf; ++j) v.v[j] = scaled_where_kept(bits[j], threshold, factor, v.v[j]);
       if (accumulate) v = load(y + i, lanes) + v;
       store(y + i, lanes, v, streamed);
     };
     const std::int64_t end = first + count;
-    std::int64_t i = first;            // kGrain is a multiple of 32: groups of words start where tasks do
-    for (; i + 64 <= end; i += 64) {   // two groups at a time: each is a long chain of operations
-      const Words32 words(rounds, std::uint64_t(i / 32)), next(rounds, std::uint64_t(i / 32 + 1));
-      drop(i, 16, words.v);
-      drop(i + 16, 16, words.v + kHalf);
-      drop(i + 32, 16, next.v);
-      drop(i + 48, 16, next.v + kHalf);
+    std::int64_t i = first;   // kGrain is a multiple of 128: groups of words start where tasks do
+    for (; i + 128 <= end; i += 128) {
+      const Words<4> words(rounds, std::uint64_t(i / 32));
+      for (int k = 0; k < 8; ++k) drop(i + 16 * k, 16, words.v + k * kHalf);
     }
-    for (; i + 32 <= end; i += 32) {
-      const Words32 words(rounds, std::uint64_t(i / 32));
-      drop(i, 16, words.v);
-      drop(i + 16, 16, words.v + kHalf);
-    }
-    if (i < end) {
-      const Words32 words(rounds, std::uint64_t(i / 32));
+    for (; i < end; i += 32) {
+      const Words<1> words(rounds, std::uint64_t(i / 32));
       drop(i, min(16, end - i), words.v);
-      if (end - i > 16) drop(i + 16, end - i - 16, words.v + kHalf);
+      if (end - i > 16) drop(i + 16, min(16, end - i - 16), words.v + kHalf);
     }
     stream_fence(streamed);
   });

@@ -26,16 +26,13 @@ __global__ void dropout_kernel(const T* x, T* y, std::int64_t n, std::uint64_t t
   constexpr int kSize = Wide<T>::kSize;
   const std::int64_t i = (blockIdx.x * std::int64_t{kThreads} + threadIdx.x) * kSize;
   if (i >= n) return;
-  const Wide<T> v = load_up_to(x + i, n - i), old = accumulate ? load_up_to(y + i, n - i) : Wide<T>{};
+  const Wide<T> v = load_up_to(x + i, n - i);
   std::uint32_t bits[kSize];
   random_words(key, i, bits);
-  Wide<T> out{};
+  float value[kSize];
   FOVEA_UNROLL
-  for (int j = 0; j < kSize; ++j) {
-    const float value = bits[j] >= threshold ? scale * float(v[j]) : 0.f;
-    out[j] = T(accumulate ? float(old[j]) + value : value);
-  }
-  store_up_to(y + i, out, n - i);
+  for (int j = 0; j < kSize; ++j) value[j] = bits[j] >= threshold ? scale * float(v[j]) : 0.f;
+  store_or_add_up_to(y + i, value, n - i, accumulate);
 }
 
 /// A row that goes is not read.
@@ -46,13 +43,13 @@ __global__ void drop_rows_kernel(const T* x, T* y, std::uint64_t threshold, floa
   const bool stays = key.bits(std::uint64_t(at.row)) >= threshold;
   if (!stays && accumulate) return;
   const std::int64_t i = at.row * grid.cols + at.col;
-  Wide<T> out{};
+  float value[Wide<T>::kSize] = {};
   if (stays) {
-    const Wide<T> v = load_up_to(x + i, at.count), old = accumulate ? load_up_to(y + i, at.count) : Wide<T>{};
+    const Wide<T> v = load_up_to(x + i, at.count);
     FOVEA_UNROLL
-    for (int j = 0; j < Wide<T>::kSize; ++j) out[j] = T(accumulate ? float(old[j]) + scale * float(v[j]) : scale * float(v[j]));
+    for (int j = 0; j < Wide<T>::kSize; ++j) value[j] = scale * float(v[j]);
   }
-  store_up_to(y + i, out, at.count);
+  store_or_add_up_to(y + i, value, at.count, accumulate);
 }
 
 }   // namespace

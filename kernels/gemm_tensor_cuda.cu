@@ -7,7 +7,7 @@
 // An operand lies in memory with the inner dimension k contiguous, or with its rows (columns, for B) contiguous; the tile in shared memory
 // keeps that order, and ldmatrix transposes on the way where the fragment wants it. Chunks of 16 bytes are the unit of everything.
 #include "kernels/cuda_gemm.h"
-#include "kernels/cuda_ptx.h"
+#include "kernels/cuda_tiles.h"
 
 namespace fovea::kernels {
 namespace {
@@ -53,23 +53,6 @@ __device__ __forceinline__ void load_fragments(std::uint32_t (&r)[4], const bflo
     load_matrix_x4_transposed(r, tile + swizzled<true>(k + row, i / kChunk));
   else
     load_matrix_x4(r, tile + swizzled<false>(i + row, k / kChunk));
-}
-
-/// Lanes t = 0..3 of a row hold pair t of tiles 0..3; afterwards lane t holds pairs 0..3 of tile t: 8 neighbours, which are written at once.
-__device__ __forceinline__ void transpose_pairs(float (&v)[4][2], int t) {
-  FOVEA_UNROLL
-  for (int step = 1; step < 4; step *= 2) {
-    FOVEA_UNROLL
-    for (int j = 0; j < 4; ++j) {
-      if (j & step) continue;
-      FOVEA_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        float &low = v[j][half], &high = v[j | step][half];
-        const float received = __shfl_xor_sync(kFullWarp, t & step ? low : high, step);
-        (t & step ? low : high) = received;
-      }
-    }
-  }
 }
 
 template <bool a_k_major, bool b_k_major, class TC>
@@ -128,7 +111,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       float eight[8];
       FOVEA_UNROLL
       for (int j = 0; j < 8; ++j) eight[j] = pairs[j / 2][j % 2];
-      const std::int64_t row = i0 + wi + 16 * i + 8 * half + g, column = j0 + wj + 8 * t;
+      const std::int64_t row = i0 + wi + 16 * i + 8 * half + g, column = j0 + wj + first_of_run<4>(t);
       if (row < s.m) write_sums(e, eight, column, s.n, c, row * s.row_c() + column);
     }
   }

@@ -11,13 +11,27 @@ namespace fovea::kernels {
 template <class T> std::size_t sum_squares_workspace_bytes(Reference, const Run* runs, std::int64_t count);
 template <class T> std::size_t sum_squares_workspace_bytes(Cpu, const Run* runs, std::int64_t count);
 template <class T> std::size_t sum_squares_workspace_bytes(Cuda, const Run* runs, std::int64_t count);
-/// The sum of x^2 over `count` runs of x, in the order of the runs: the same bits for any number of threads. Reads 4 B for each
-/// float32 element. T is float or double.
-template <class T> double sum_squares(Reference, const T* x, const Run* runs, std::int64_t count, void* workspace);
-template <class T> double sum_squares(Cpu, const T* x, const Run* runs, std::int64_t count, void* workspace);
-/// Waits for the stream, as the host wants the number; the second leaves it on the device and does not wait.
-template <class T> double sum_squares(Cuda, const T* x, const Run* runs, std::int64_t count, void* workspace);
+/// sum[0] = the sum of x^2 over `count` runs of x, in the order of the runs: the same bits for any number of threads. sum[1] = its root, the
+/// norm. Reads 4 B for each float32 element. T is float or double.
+template <class T> void sum_squares(Reference, const T* x, const Run* runs, std::int64_t count, double* sum, void* workspace);
+template <class T> void sum_squares(Cpu, const T* x, const Run* runs, std::int64_t count, double* sum, void* workspace);
 template <class T> void sum_squares(Cuda, const T* x, const Run* runs, std::int64_t count, double* sum, void* workspace);
+
+/// How gradients of norm *norm become no longer than `most`.
+struct ClipNorm {
+  double most;
+  bool keep_non_finite = false;   // a norm that is no number or infinite clips nothing; else it makes every gradient NaN or 0
+  FOVEA_INLINE double factor(double norm) const {
+    constexpr double kInfinity = __builtin_inf();
+    if (most == kInfinity || (keep_non_finite && !(norm < kInfinity))) return 1;
+    const double f = most / (norm + 1e-6);
+    return f >= 1 ? 1 : f;
+  }
+};
+/// x *= c.factor(*norm) in `count` runs of x. Moves 8 B for each float32 element, or nothing where the factor is 1.
+template <class T> void clip_norm(Reference, T* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c);
+template <class T> void clip_norm(Cpu, T* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c);
+template <class T> void clip_norm(Cuda, T* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c);
 
 /// A gradient moved into [-limit, limit]; a NaN stays one.
 struct Clip {

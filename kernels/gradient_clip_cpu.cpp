@@ -2,6 +2,7 @@
 // scaled is still in the cache that its norm was read into.
 #include "kernels/gradient_clip.h"
 
+#include "kernels/broadcast.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/runs.h"
@@ -11,6 +12,7 @@ namespace fovea::kernels {
 struct GradientClipTable {
   std::size_t (*sum_squares_workspace_bytes)(const Run*, std::int64_t);
   double (*sum_squares)(const float*, const Run*, std::int64_t, void*);
+  void (*scale)(float*, double, std::int64_t);
   void (*clip_value)(float*, double, std::int64_t);
   void (*clip_rows)(const float*, float*, RowShape, double, double);
 };
@@ -26,6 +28,8 @@ double sum_squares(const float* x, const Run* runs, std::int64_t count, void* wo
   pieces.parallel([&](Piece& p) { p.sums[0] = sum_of_squares(x + p.begin, p.count); });
   return pieces.total();
 }
+
+void scale(float* x, double factor, std::int64_t n) { map(n, Affine{factor, 0}, x, false, x); }
 
 void clip_value(float* g, double limit, std::int64_t n) { map(n, Clip{limit}, g, false, g); }
 
@@ -44,15 +48,21 @@ void clip_rows(const float* w, float* g, RowShape s, double limit, double eps) {
 }
 
 }   // namespace
-const GradientClipTable gradient_clip_table{sum_squares_workspace_bytes, sum_squares, clip_value, clip_rows};
+const GradientClipTable gradient_clip_table{sum_squares_workspace_bytes, sum_squares, scale, clip_value, clip_rows};
 }   // namespace FOVEA_ISA
 
 #ifdef FOVEA_BASELINE
 template <> std::size_t sum_squares_workspace_bytes<float>(Cpu, const Run* runs, std::int64_t count) {
   return gradient_clip_table().sum_squares_workspace_bytes(runs, count);
 }
-template <> double sum_squares(Cpu, const float* x, const Run* runs, std::int64_t count, void* workspace) {
-  return gradient_clip_table().sum_squares(x, runs, count, workspace);
+template <> void sum_squares(Cpu, const float* x, const Run* runs, std::int64_t count, double* sum, void* workspace) {
+  sum[0] = gradient_clip_table().sum_squares(x, runs, count, workspace);
+  sum[1] = sqrt(sum[0]);
+}
+template <> void clip_norm(Cpu, float* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c) {
+  const double factor = c.factor(*norm);
+  for (std::int64_t r = 0; r < count && factor != 1; ++r)
+    gradient_clip_table().scale(x + runs[r].begin, factor, runs[r].end - runs[r].begin);
 }
 template <> void clip_value(Cpu, float* g, double limit, std::int64_t n) { gradient_clip_table().clip_value(g, limit, n); }
 template <> void clip_rows(Cpu, const float* w, float* g, RowShape s, double limit, double eps) {

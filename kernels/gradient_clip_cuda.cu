@@ -1,5 +1,5 @@
 // gradient_clip_cuda.cu: sums of squares over pieces of fixed length, joined in order by one block; rows by a warp each, so that a row that
-// has to be scaled is still in the cache that its norm was read into. 4 B an element of a norm, 8 of a limit, 8 to 12 of rows.
+// has to be scaled is still in the cache that its norm was read into. 4 B an element of a norm, 8 of a limit or of a norm that is too long, 8 to 12 of rows.
 #include "kernels/gradient_clip.h"
 
 #include "kernels/cuda_map.h"
@@ -21,14 +21,23 @@ __global__ void squares_kernel(const float* __restrict__ x, double* __restrict__
   if (threadIdx.x == 0) pieces[blockIdx.x] = sums[0];
 }
 /// One block.
-__global__ void total_kernel(const double* __restrict__ pieces, std::int64_t n, double* __restrict__ total) {
+__global__ void total_kernel(const double* __restrict__ pieces, std::int64_t n, double* __restrict__ sum) {
   double sums[2] = {};
   for (std::int64_t i = threadIdx.x; i < n; i += kRunThreads) sums[0] += pieces[i];
   sum_over_block(sums);
-  if (threadIdx.x == 0) *total = sums[0];
+  if (threadIdx.x == 0) sum[0] = sums[0], sum[1] = ::sqrt(sums[0]);
 }
-
-constexpr int kWarpsPerBlock = 4;
+__global__ void clip_norm_kernel(float* __restrict__ x, const double* __restrict__ norm, ClipNorm c, RunBatch batch) {
+  const double factor = c.factor(*norm);
+  if (factor == 1) return;
+  const RunBatch::Piece piece = batch.piece();
+  for_run_pieces(piece.begin, piece.count, [&](std::int64_t i, std::int64_t count) {
+    Wide<float> v = load_up_to(x + i, count);
+    FOVEA_UNROLL
+    for (int j = 0; j < Wide<float>::kSize; ++j) v[j] *= static_cast<float>(factor);
+    store_up_to(x + i, v, count);
+  });
+}
 
 __device__ __forceinline__ double row_norm(const float* row, std::int64_t cols) {
   float squares = 0;
@@ -40,8 +49,8 @@ __device__ __forceinline__ double row_norm(const float* row, std::int64_t cols) 
   return ::sqrt(warp_all_reduce(double(squares), Sum{}));
 }
 __global__ void clip_rows_kernel(const float* __restrict__ w, float* g, RowShape s, double limit, double eps) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (row >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
+  const std::int64_t row = row_of_warp();
+  if (row >= s.rows) return;
   g += row * s.cols;
   const double longest = limit * max(row_norm(w + row * s.cols, s.cols), eps), length = row_norm(g, s.cols);
   if (!(length > longest)) return;
@@ -56,9 +65,9 @@ __global__ void clip_rows_kernel(const float* __restrict__ w, float* g, RowShape
 
 }   // namespace
 
-/// The pieces' sums, and the total of the call that returns it.
+/// The pieces' sums.
 template <> std::size_t sum_squares_workspace_bytes<float>(Cuda, const Run* runs, std::int64_t count) {
-  return sizeof(double) * std::size_t(pieces_of(runs, count) + 1);
+  return sizeof(double) * std::size_t(pieces_of(runs, count));
 }
 template <> void sum_squares(Cuda be, const float* x, const Run* runs, std::int64_t count, double* sum, void* workspace) {
   double* pieces = static_cast<double*>(workspace);
@@ -70,20 +79,16 @@ template <> void sum_squares(Cuda be, const float* x, const Run* runs, std::int6
   launch(total_kernel, {.grid = 1, .block = kRunThreads, .smem = sizeof(BlockSums), .stream = be.stream}, pieces, pieces_of(runs, count),
          sum);
 }
-template <> double sum_squares(Cuda be, const float* x, const Run* runs, std::int64_t count, void* workspace) {
-  double *on_device = static_cast<double*>(workspace) + pieces_of(runs, count), sum = 0;
-  sum_squares(be, x, runs, count, on_device, workspace);
-  check_cuda(cudaMemcpyAsync(&sum, on_device, sizeof sum, cudaMemcpyDeviceToHost, be.stream), "sum_squares");
-  check_cuda(cudaStreamSynchronize(be.stream), "sum_squares");
-  return sum;
+template <> void clip_norm(Cuda be, float* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c) {
+  for_batches(runs, count,
+              [&](const RunBatch& batch, std::int64_t) { launch(clip_norm_kernel, block_for_each_piece(be, batch), x, norm, c, batch); });
 }
 
 template <> void clip_value(Cuda be, float* g, double limit, std::int64_t n) { map(be, n, Clip{limit}, g, false, g); }
 
 template <> void clip_rows(Cuda be, const float* w, float* g, RowShape s, double limit, double eps) {
   if (s.rows * s.cols == 0) return;
-  launch(clip_rows_kernel, {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream}, w, g, s, limit,
-         eps);
+  launch(clip_rows_kernel, warp_for_each_row(be, s.rows), w, g, s, limit, eps);
 }
 
 }   // namespace fovea::kernels

@@ -16,10 +16,16 @@ template <class T> double sum_of_squares(const T* x, std::int64_t n) {
 }   // namespace
 
 template <class T> std::size_t sum_squares_workspace_bytes(Reference, const Run*, std::int64_t) { return 0; }
-template <class T> double sum_squares(Reference, const T* x, const Run* runs, std::int64_t count, void*) {
-  double sum = 0;
-  for (std::int64_t r = 0; r < count; ++r) sum += sum_of_squares(x + runs[r].begin, runs[r].end - runs[r].begin);
-  return sum;
+template <class T> void sum_squares(Reference, const T* x, const Run* runs, std::int64_t count, double* sum, void*) {
+  sum[0] = 0;
+  for (std::int64_t r = 0; r < count; ++r) sum[0] += sum_of_squares(x + runs[r].begin, runs[r].end - runs[r].begin);
+  sum[1] = sqrt(sum[0]);
+}
+
+template <class T> void clip_norm(Reference, T* x, const Run* runs, std::int64_t count, const double* norm, ClipNorm c) {
+  const double factor = c.factor(*norm);
+  for (std::int64_t r = 0; r < count && factor != 1; ++r)
+    for (std::int64_t i = runs[r].begin; i < runs[r].end; ++i) x[i] = T(x[i] * factor);
 }
 
 template <class T> void clip_value(Reference, T* g, double limit, std::int64_t n) { map(n, Clip{limit}, g, false, g); }
@@ -33,10 +39,11 @@ template <class T> void clip_rows(Reference, const T* w, T* g, RowShape s, doubl
   }
 }
 
-#define FOVEA_INSTANTIATE(T)                                                                \
-  template std::size_t sum_squares_workspace_bytes<T>(Reference, const Run*, std::int64_t); \
-  template double sum_squares(Reference, const T*, const Run*, std::int64_t, void*);        \
-  template void clip_value(Reference, T*, double, std::int64_t);                            \
+#define FOVEA_INSTANTIATE(T)                                                                 \
+  template std::size_t sum_squares_workspace_bytes<T>(Reference, const Run*, std::int64_t);  \
+  template void sum_squares(Reference, const T*, const Run*, std::int64_t, double*, void*);  \
+  template void clip_norm(Reference, T*, const Run*, std::int64_t, const double*, ClipNorm); \
+  template void clip_value(Reference, T*, double, std::int64_t);                             \
   template void clip_rows(Reference, const T*, T*, RowShape, double, double);
 FOVEA_INSTANTIATE(float)
 FOVEA_INSTANTIATE(double)

@@ -36,6 +36,28 @@ template <class T> void gather(const T* x, T* y, const Resampling& s, bool accum
       const std::int64_t r0 = s.by_row.first[line % s.rows], r1 = s.by_row.first[line % s.rows + 1];
       for (std::int64_t q = 0; q < s.columns; ++q) {
         const std::int64_t k0 = s.by_column.first[q], k1 = s.by_column.first[q + 1];
+        T* const to = y + (line * s.columns + q) * s.c;
+        if (r1 - r0 == 2 && k1 - k0 == 2) {   // bilinear: the same sum, without loops
+          const T* const image = x + line / s.rows * s.in_rows * s.in_columns * s.c;
+          const T *above = image + s.by_row.index[r0] * s.in_columns * s.c, *below = image + s.by_row.index[r0 + 1] * s.in_columns * s.c;
+          const std::int64_t left = s.by_column.index[k0] * s.c, right = s.by_column.index[k0 + 1] * s.c;
+          const F16 top(s.by_row.weight[r0]), bottom(s.by_row.weight[r0 + 1]), first_half(s.by_column.weight[k0]),
+              second_half(s.by_column.weight[k0 + 1]);
+          for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+            F16 sum[Blocks];
+            for (int b = 0; b < Blocks; ++b) {
+              const std::int64_t l = left + c + 16 * b, r = right + c + 16 * b;
+              const F16 upper = fma(load(above + r, lanes), second_half, load(above + l, lanes) * first_half);
+              const F16 lower = fma(load(below + r, lanes), second_half, load(below + l, lanes) * first_half);
+              sum[b] = fma(lower, bottom, upper * top);
+            }
+            for (int b = 0; b < Blocks; ++b) {
+              T* target = to + c + 16 * b;
+              store(target, lanes, accumulate ? load(target, lanes) + sum[b] : sum[b], streamed);
+            }
+          });
+          continue;
+        }
         for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
           F16 sum[Blocks];
           for (std::int64_t r = r0; r < r1; ++r) {
@@ -47,7 +69,7 @@ template <class T> void gather(const T* x, T* y, const Resampling& s, bool accum
             }
             for (int b = 0; b < Blocks; ++b) sum[b] = fma(part[b], F16(s.by_row.weight[r]), sum[b]);
           }
-          T* target = y + (line * s.columns + q) * s.c + c;
+          T* target = to + c;
           for (int b = 0; b < Blocks; ++b)
             store(target + 16 * b, lanes, accumulate ? load(target + 16 * b, lanes) + sum[b] : sum[b], streamed);
         });

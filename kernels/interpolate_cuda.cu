@@ -105,12 +105,7 @@ __global__ void gather_kernel(const T* __restrict__ x, T* y, Bands rows, Bands c
     FOVEA_UNROLL
     for (int j = 0; j < kSize; ++j) sum[j] += weight * part[j];
   }
-  y += at.row * channels + at.col;
-  const Wide<T> old = accumulate ? load_up_to(y, at.count) : Wide<T>{};
-  Wide<T> out{};
-  FOVEA_UNROLL
-  for (int j = 0; j < kSize; ++j) out[j] = T(accumulate ? float(old[j]) + sum[j] : sum[j]);
-  store_up_to(y, out, at.count);
+  store_or_add_up_to(y + at.row * channels + at.col, sum, at.count, accumulate);
 }
 
 template <class T> void gather(Cuda be, const T* x, T* y, const InterpolationShape& s, bool transpose, bool accumulate, void* workspace) {

@@ -7,13 +7,12 @@
 // About 8 flops an element forward and 14 backward: far below what the bytes leave time for. Apex's and Liger's kernels cut the work so.
 #include "kernels/layer_norm.h"
 
-#include "kernels/cuda.h"
+#include "kernels/cuda_join.h"
 #include "kernels/cuda_lanes.h"
 
 namespace fovea::kernels {
 namespace {
 
-constexpr int kWarpsPerBlock = 4;
 constexpr int kMaxHeld = 32;   // elements of a row that a lane keeps where it sums columns, too: 1024 columns
 
 /// A lane's share of a row: packs of V neighbours, every 32nd pack. kPacks of them at most are held in registers; 0: each pass reads again.
@@ -56,8 +55,8 @@ template <int V, int kPacks, class F> __device__ __forceinline__ void for_packs(
 template <class T, int V, int kPacks>
 __global__ void layer_norm_forward_kernel(const T* x, const float* gamma, const float* beta, float eps, T* y, float* mean, float* inv_std,
                                           RowShape s) {
-  const std::int64_t r = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (r >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
+  const std::int64_t r = row_of_warp();
+  if (r >= s.rows) return;
   const WarpRow<T, V, kPacks> row(x + r * s.cols, s.cols);
   y += r * s.cols;
   float sum = 0;
@@ -229,9 +228,8 @@ void layer_norm_forward(Cuda be, const T* x, const acc_t<T>* gamma, const acc_t<
                         acc_t<T>* inv_std, RowShape s) {
   if (s.rows == 0) return;
   with_row_cut<T>(s.cols, moves_wide<T>(s.cols, x, y, gamma, beta), [&](auto v, auto packs) {
-    launch(layer_norm_forward_kernel<T, decltype(v)::value, decltype(packs)::value>,
-           {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream}, x, gamma, beta, float(eps), y,
-           mean, inv_std, s);
+    launch(layer_norm_forward_kernel<T, decltype(v)::value, decltype(packs)::value>, warp_for_each_row(be, s.rows), x, gamma, beta,
+           float(eps), y, mean, inv_std, s);
   });
 }
 
@@ -267,7 +265,7 @@ template <class T> void layer_norm_backward(Cuda be, const LayerNormGradient<T>&
       if (a.dx) launch(layer_norm_backward_kernel<T, kV, kPacks, false>, by_tile, a, s, tile_rows(s), partials);
     });
   if (parameters)
-    join_tiles(be, partials, tiles, 2 * s.cols, FinishParameters{a.dgamma, a.dbeta, a.accumulate_dgamma, a.accumulate_dbeta, s.cols});
+    join_tiles(be, partials, {1, tiles, 2 * s.cols}, FinishParameters{a.dgamma, a.dbeta, a.accumulate_dgamma, a.accumulate_dbeta, s.cols});
 }
 
 #define FOVEA_INSTANTIATE(T)                                                                                          \

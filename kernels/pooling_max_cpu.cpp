@@ -115,7 +115,7 @@ template <class T, class Place> void forward(const T* x, T* y, Place* which, con
   for_windows(s, streamed, [&](std::int64_t n, std::int64_t p, std::int64_t q, std::int64_t out) FOVEA_LANES_INLINE {
     const std::int64_t h0 = s.rows.begin(p), h1 = s.rows.end(p), w0 = s.columns.begin(q), w1 = s.columns.end(q);
     const std::int64_t places = -s.rows.origin(p) * longest - s.columns.origin(q);   // of pixel (0, 0)
-    for_lane_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
+    for_wide_blocks(s.c, [&]<int Blocks>(std::int64_t c, std::int64_t lanes) FOVEA_LANES_INLINE {
       F16 best[Blocks];
       Places place[Blocks];
       const T* image = x + n * s.rows.in * s.columns.in * s.c + c;

@@ -33,24 +33,11 @@ struct IsMaximum {
 struct Adding : Sum {
   static constexpr float kStart = 0;
 };
-struct Largest {
+struct Largest : Max {
   static constexpr float kStart = -INFINITY;
-  __device__ __forceinline__ float operator()(float a, float b) const { return a > b || a != a ? a : b; }   // a NaN wins
 };
 
-// What becomes of the result of output k.
-struct Scaled {
-  float factor;
-  float* y;
-  bool accumulate;
-  __device__ __forceinline__ void operator()(std::int64_t k, double sum) const {
-    y[k] = static_cast<float>((accumulate ? double(y[k]) : 0.) + double(factor) * sum);
-  }
-};
-template <class T> struct Stored {
-  T* y;
-  __device__ __forceinline__ void operator()(std::int64_t k, double v) const { y[k] = T(static_cast<float>(v)); }
-};
+// What becomes of the result of output k where it is not stored (StoreSum).
 template <class T> struct Shared {   // dy of an output, for each of its equal maxima
   const T* dy;
   float* share;
@@ -67,10 +54,10 @@ template <class T> struct RowSlices {
 
   /// Without `cut` a row is one slice, however long.
   RowSlices(AxisShape shape, bool cut) : s(shape), length(2048), slices(1) {
-    if (s.axis > length * kMostSlices) length = (s.axis + kMostSlices * 512 - 1) / (kMostSlices * 512) * 512;
+    if (s.axis > length * kMostSlices) length = ceil_div(s.axis, kMostSlices * 512) * 512;
     if (!cut || s.axis <= length) length = s.axis;
-    if (length > 0) slices = (s.axis + length - 1) / length;
-    shift = shift_for((length + Wide<T>::kSize - 1) / Wide<T>::kSize, 5);
+    if (length > 0) slices = ceil_div(s.axis, length);
+    shift = shift_for(ceil_div(length, Wide<T>::kSize), 5);
   }
   std::size_t workspace_bytes() const { return slices > 1 ? sizeof(float) * std::size_t(s.outer * slices) : 0; }
   LaunchShape launch_shape(Cuda be) const {
@@ -163,11 +150,11 @@ void sum_of(Cuda be, Term term, const T* x, const T* z, const P* parameters, Fin
   if (s.inner == 1) {
     const RowSlices<T> cut(s, true);
     launch(along_kernel<Adding, Term, T, P, Finish>, cut.launch_shape(be), Adding{}, term, x, z, parameters, finish, partials, cut);
-    if (cut.slices > 1) join_tiles(be, partials, s.outer, cut.slices, 1, finish);
+    if (cut.slices > 1) join_tiles(be, partials, {s.outer, cut.slices, 1}, finish);
   } else {
     const ColumnTiles<T> cut(s);
     launch(across_kernel<Adding, Term, T, P, Finish>, cut.launch_shape(be), Adding{}, term, x, z, parameters, finish, partials, cut);
-    if (cut.tiles > 1) join_tiles(be, partials, s.outer * s.inner, cut.tiles, s.inner, finish);
+    if (cut.tiles > 1) join_tiles(be, partials, {s.outer, cut.tiles, s.inner}, finish);
   }
 }
 template <class T> std::size_t partial_bytes(AxisShape s) {
@@ -185,15 +172,14 @@ __global__ void map_axis_kernel(F f, const T* x, const P* __restrict__ p, const 
   std::int64_t k = at.row, rest;
   if (!along) k = divide(at.row, s.axis, rest) * s.inner + at.col;
   const std::int64_t i = at.row * rows.cols + at.col;
-  const Wide<T> u = load_up_to(x + i, at.count), old = accumulate ? load_up_to(dx + i, at.count) : Wide<T>{};
-  Wide<T> out{};
+  const Wide<T> u = load_up_to(x + i, at.count);
+  float value[Wide<T>::kSize] = {};
   for (int j = 0; j < Wide<T>::kSize; ++j) {
     if (j >= at.count) break;
     const std::int64_t output = along ? k : k + j;
-    const float value = f(float(u[j]), float(p[output]), float(q[output]));
-    out[j] = T(accumulate ? float(old[j]) + value : value);
+    value[j] = f(float(u[j]), float(p[output]), float(q[output]));
   }
-  store_up_to(dx + i, out, at.count);
+  store_or_add_up_to(dx + i, value, at.count, accumulate);
 }
 template <class F, class T, class P, class Q>
 void map_axis(Cuda be, F f, const T* x, const P* p, const Q* q, T* dx, AxisShape s, bool accumulate) {
@@ -215,16 +201,16 @@ struct MaximumGradient {
 
 template <class T> std::size_t reduce_workspace_bytes(Cuda, AxisShape s) { return partial_bytes<T>(s); }
 template <class T> void sum_axis(Cuda be, const T* x, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace) {
-  sum_of(be, Value{}, x, x, static_cast<const float*>(nullptr), Scaled{factor, y, accumulate}, s, workspace);
+  sum_of(be, Value{}, x, x, static_cast<const float*>(nullptr), StoreSum<float>{y, accumulate, factor}, s, workspace);
 }
 template <class T>
 void dot_axis(Cuda be, const T* x, const T* z, acc_t<T> factor, acc_t<T>* y, AxisShape s, bool accumulate, void* workspace) {
-  sum_of(be, TimesZ{}, x, z, static_cast<const float*>(nullptr), Scaled{factor, y, accumulate}, s, workspace);
+  sum_of(be, TimesZ{}, x, z, static_cast<const float*>(nullptr), StoreSum<float>{y, accumulate, factor}, s, workspace);
 }
 
 template <class T>
 void deviation_axis(Cuda be, const T* x, const acc_t<T>* mean, acc_t<T> factor, acc_t<T>* y, AxisShape s, void* workspace) {
-  sum_of(be, SquaredDeviation{}, x, x, mean, Scaled{factor, y, false}, s, workspace);
+  sum_of(be, SquaredDeviation{}, x, x, mean, StoreSum<float>{y, false, factor}, s, workspace);
 }
 template <class T>
 void deviation_axis_backward(Cuda be, const T* x, const acc_t<T>* mean, const acc_t<T>* dy, acc_t<T> factor, T* dx, AxisShape s,
@@ -238,13 +224,13 @@ template <class T> void max_axis(Cuda be, const T* x, T* y, AxisShape s) {
   const float* none = nullptr;
   if (s.inner == 1) {
     const RowSlices<T> cut(s, false);
-    launch(along_kernel<Largest, Value, T, float, Stored<T>>, cut.launch_shape(be), Largest{}, Value{}, x, x, none, Stored<T>{y},
+    launch(along_kernel<Largest, Value, T, float, StoreSum<T>>, cut.launch_shape(be), Largest{}, Value{}, x, x, none, StoreSum<T>{y, false},
            static_cast<float*>(nullptr), cut);
   } else {
     ColumnTiles<T> cut(s);
     cut.tile_rows = s.axis, cut.tiles = 1;
-    launch(across_kernel<Largest, Value, T, float, Stored<T>>, cut.launch_shape(be), Largest{}, Value{}, x, x, none, Stored<T>{y},
-           static_cast<float*>(nullptr), cut);
+    launch(across_kernel<Largest, Value, T, float, StoreSum<T>>, cut.launch_shape(be), Largest{}, Value{}, x, x, none,
+           StoreSum<T>{y, false}, static_cast<float*>(nullptr), cut);
   }
 }
 /// The workspace: dy / count for each output, then partial counts.

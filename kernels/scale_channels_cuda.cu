@@ -18,31 +18,19 @@ __global__ void scale_kernel(const T* x, const T* __restrict__ s, T* y, std::int
   std::int64_t pixel;
   const std::int64_t image = divide(at.row, pixels, pixel), i = at.row * grid.cols + at.col;
   const Wide<T> v = load_up_to(x + i, at.count), scale = load_up_to(s + image * grid.cols + at.col, at.count);
-  const Wide<T> old = accumulate ? load_up_to(y + i, at.count) : Wide<T>{};
-  Wide<T> out{};
+  float value[Wide<T>::kSize];
   FOVEA_UNROLL
-  for (int j = 0; j < Wide<T>::kSize; ++j) {
-    const float value = float(v[j]) * float(scale[j]);
-    out[j] = T(accumulate ? float(old[j]) + value : value);
-  }
-  store_up_to(y + i, out, at.count);
+  for (int j = 0; j < Wide<T>::kSize; ++j) value[j] = float(v[j]) * float(scale[j]);
+  store_or_add_up_to(y + i, value, at.count, accumulate);
 }
 template <class T> void scale(Cuda be, const T* x, const T* s, T* y, ImageShape shape, bool accumulate) {
   const RowGrid<T> grid(shape.images * shape.pixels, shape.channels);
   launch(scale_kernel<T>, grid.launch_shape(be), x, s, y, shape.pixels, accumulate, grid);
 }
 
-template <class T> struct ScaleGradient {
-  T* ds;
-  bool accumulate;
-  __device__ __forceinline__ void operator()(std::int64_t k, double sum) const {
-    ds[k] = T(static_cast<float>((accumulate ? double(float(ds[k])) : 0.) + sum));
-  }
-};
-
 template <class T>
 __global__ void __launch_bounds__(kRowThreads, 2)
-    backward_kernel(ScaleChannelsGradient<T> a, ScaleGradient<T> finish, float* __restrict__ partials, ColumnTiles<T> cut) {
+    backward_kernel(ScaleChannelsGradient<T> a, StoreSum<T> finish, float* __restrict__ partials, ColumnTiles<T> cut) {
   constexpr int kSize = Wide<T>::kSize;
   const auto share = cut.share();
   const std::int64_t channels = cut.s.inner, k = share.outer * channels + share.col;
@@ -65,15 +53,10 @@ __global__ void __launch_bounds__(kRowThreads, 2)
         FOVEA_UNROLL
         for (int j = 0; j < kSize; ++j) sum[j] += float(dy[p][j]) * float(x[p][j]);
         if (!a.dx) continue;
-        T* dx = a.dx + from + at * channels;
-        const Wide<T> old = a.accumulate_dx ? load_up_to(dx, share.count) : Wide<T>{};
-        Wide<T> out{};
+        float value[kSize];
         FOVEA_UNROLL
-        for (int j = 0; j < kSize; ++j) {
-          const float value = float(dy[p][j]) * float(scale[j]);
-          out[j] = T(a.accumulate_dx ? float(old[j]) + value : value);
-        }
-        store_up_to(dx, out, share.count);
+        for (int j = 0; j < kSize; ++j) value[j] = float(dy[p][j]) * float(scale[j]);
+        store_or_add_up_to(a.dx + from + at * channels, value, share.count, a.accumulate_dx);
       }
     }
   }
@@ -103,10 +86,10 @@ template <class T> void scale_channels_backward(Cuda be, const ScaleChannelsGrad
     return;
   }
   const ColumnTiles<T> cut = tiles_of<T>(shape);
-  const ScaleGradient<T> finish{a.ds, a.accumulate_ds};
+  const StoreSum<T> finish{a.ds, a.accumulate_ds};
   float* partials = static_cast<float*>(workspace);
   launch(backward_kernel<T>, cut.launch_shape(be), a, finish, partials, cut);
-  if (cut.tiles > 1) join_tiles(be, partials, shape.images * shape.channels, cut.tiles, shape.channels, finish);
+  if (cut.tiles > 1) join_tiles(be, partials, {shape.images, cut.tiles, shape.channels}, finish);
 }
 
 #define FOVEA_INSTANTIATE(T)                                                      \

@@ -22,23 +22,29 @@ FOVEA_ISA_TABLES(SoftmaxTable, softmax_table)
 namespace FOVEA_ISA {
 namespace {
 
-/// The exponentials wait in y for their sum if y can hold them (float); else they are computed twice.
+/// The exponentials of a row wait for their sum: in the nearest cache if y goes past the caches, else in y if it can hold them (float); else
+/// they are computed twice.
 template <class T> void forward(const T* x, T* y, RowShape s) {
   constexpr bool kKeep = std::is_same_v<T, float>;
-  parallel_rows(s, kGrain, [&](std::int64_t r) {
+  constexpr std::int64_t kWaiting = 4096;
+  const bool streamed = streams(y, s.rows * s.cols, s.cols) && y != x && s.cols <= kWaiting;
+  const auto row_forward = [&](std::int64_t r) FOVEA_LANES_INLINE {
+    alignas(64) T waiting[kKeep ? kWaiting : 1];
     const T* row = x + r * s.cols;
-    T* out = y + r * s.cols;
+    T *out = y + r * s.cols, *kept = streamed ? waiting : out;
     const F16 largest(row_max(row, s.cols));
     const F16 inverse_z(1.f / row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+                          ask_for_next_row(row + j, s);
                           const F16 e = exp_below_88(load(row + j, lanes, kMinusInf) - largest);
-                          if constexpr (kKeep) store(out + j, lanes, e);
+                          if constexpr (kKeep) store(kept + j, lanes, e);
                           return e;
                         }));
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-      const F16 e = kKeep ? load(out + j, lanes) : exp_below_88(load(row + j, lanes) - largest);
-      store(out + j, lanes, e * inverse_z);
+      const F16 e = kKeep ? load(kept + j, lanes) : exp_below_88(load(row + j, lanes) - largest);
+      store(out + j, lanes, e * inverse_z, streamed);
     });
-  });
+  };
+  parallel_rows(s, kGrain, row_forward, streamed);
 }
 
 template <class T> void backward(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
@@ -62,8 +68,10 @@ template <class T> void log_forward(const T* x, T* y, RowShape s) {
     const T* row = x + r * s.cols;
     T* out = y + r * s.cols;
     const F16 largest(row_max(row, s.cols));
-    const float z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes)
-                                        FOVEA_LANES_INLINE { return exp_below_88(load(row + j, lanes, kMinusInf) - largest); });
+    const float z = row_sum(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+      ask_for_next_row(row + j, s);
+      return exp_beside_1(load(row + j, lanes, kMinusInf) - largest);
+    });
     const F16 log_z(log(broadcast(z))[0]);
     for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes)
                           FOVEA_LANES_INLINE { store(out + j, lanes, load(row + j, lanes) - largest - log_z, streamed); });

@@ -6,12 +6,10 @@
 
 #include <cfloat>
 
-#include "kernels/cuda.h"
+#include "kernels/cuda_rows.h"
 
 namespace fovea::kernels {
 namespace {
-
-constexpr int kWarpsPerBlock = 4;
 
 /// log sum_j exp(x_j), in two parts: the largest entry, and the sum of what remains under it.
 struct Normaliser {
@@ -20,85 +18,75 @@ struct Normaliser {
 template <class T> __device__ Normaliser normaliser(const T* __restrict__ x, std::int64_t cols) {
   float m = -FLT_MAX, z = 0;   // not -inf: (-inf) - (-inf) is NaN when an entry is masked
   for (std::int64_t c = threadIdx.x; c < cols; c += kWarp) {
-    const float v = x[c], m_new = v > m || v != v ? v : m;   // a NaN is the largest of all, and stays
-    z = z * __expf(m - m_new) + __expf(v - m_new);           // rescale what was summed under the old maximum
+    const float v = x[c], m_new = Max{}(v, m);
+    z = z * __expf(m - m_new) + __expf(v - m_new);   // rescale what was summed under the old maximum
     m = m_new;
   }
-  const float max = warp_all_reduce(m, [](float a, float b) { return a > b || a != a ? a : b; });
+  const float max = warp_all_reduce(m, Max{});
   return {.max = max, .z = warp_all_reduce(z * __expf(m - max), Sum{})};
 }
 
-// A row without a finite entry has m = -FLT_MAX, z = 0, and 0 / 0 is the NaN that it should be.
-template <class T> __global__ void softmax_forward_kernel(const T* __restrict__ x, T* __restrict__ y, RowShape s) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (row >= s.rows) return;   // the whole warp leaves together, so the shuffles stay full
-  x += row * s.cols;
-  y += row * s.cols;
-  const Normaliser n = normaliser(x, s.cols);
-  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) y[c] = T(__expf(float(x[c]) - n.max) / n.z);
-}
+// The two functions: the output of x under its row's normaliser; and of the gradient, what is summed over a row, and dx from that sum.
+// A row without a finite entry has max = -FLT_MAX and z = 0: 0 / 0 is the NaN that it should be.
+struct Softmax {
+  struct Row {
+    float max, z;
+  };
+  __device__ __forceinline__ static Row row(Normaliser n) { return {n.max, n.z}; }
+  __device__ __forceinline__ static float value(float x, Row r) { return __expf(x - r.max) / r.z; }
+  __device__ __forceinline__ static float term(float y, float dy) { return dy * y; }
+  __device__ __forceinline__ static float gradient(float y, float dy, float sum) { return y * (dy - sum); }
+};
+struct LogSoftmax {
+  struct Row {
+    float max, log_z;
+  };
+  __device__ __forceinline__ static Row row(Normaliser n) { return {n.max, n.z > 0 ? logf(n.z) : n.z / n.z}; }
+  __device__ __forceinline__ static float value(float x, Row r) { return x - r.max - r.log_z; }
+  __device__ __forceinline__ static float term(float, float dy) { return dy; }
+  __device__ __forceinline__ static float gradient(float y, float dy, float sum) { return dy - __expf(y) * sum; }
+};
 
-template <class T> __global__ void softmax_backward_kernel(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
-  if (row >= s.rows) return;
-  y += row * s.cols;
-  dy += row * s.cols;
-  dx += row * s.cols;
-  float dot = 0;
-  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) dot += float(dy[c]) * float(y[c]);
-  dot = warp_all_reduce(dot, Sum{});
-  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) {
-    const float g = float(y[c]) * (float(dy[c]) - dot);
-    dx[c] = T(accumulate ? float(dx[c]) + g : g);
-  }
-}
-
-template <class T> __global__ void log_softmax_forward_kernel(const T* __restrict__ x, T* __restrict__ y, RowShape s) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
+template <class F, class T> __global__ void forward_kernel(const T* __restrict__ x, T* __restrict__ y, RowShape s) {
+  const std::int64_t row = row_of_warp();
   if (row >= s.rows) return;
   x += row * s.cols;
   y += row * s.cols;
-  const Normaliser n = normaliser(x, s.cols);
-  const float log_z = n.z > 0 ? logf(n.z) : n.z / n.z;   // 0 / 0 = NaN where no entry is finite
-  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) y[c] = T(float(x[c]) - n.max - log_z);
+  const typename F::Row r = F::row(normaliser(x, s.cols));
+  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) y[c] = T(F::value(float(x[c]), r));
 }
 
-template <class T> __global__ void log_softmax_backward_kernel(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  const std::int64_t row = blockIdx.x * std::int64_t{kWarpsPerBlock} + threadIdx.y;
+template <class F, class T> __global__ void backward_kernel(const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
+  const std::int64_t row = row_of_warp();
   if (row >= s.rows) return;
   y += row * s.cols;
   dy += row * s.cols;
   dx += row * s.cols;
   float sum = 0;
-  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) sum += float(dy[c]);
+  for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) sum += F::term(float(y[c]), float(dy[c]));
   sum = warp_all_reduce(sum, Sum{});
   for (std::int64_t c = threadIdx.x; c < s.cols; c += kWarp) {
-    const float g = float(dy[c]) - __expf(float(y[c])) * sum;
+    const float g = F::gradient(float(y[c]), float(dy[c]), sum);
     dx[c] = T(accumulate ? float(dx[c]) + g : g);
   }
 }
 
-LaunchShape warp_for_each_row(Cuda be, RowShape s) {
-  return {.grid = blocks(s.rows, kWarpsPerBlock), .block = {kWarp, kWarpsPerBlock}, .stream = be.stream};
+template <class F, class T> void forward(Cuda be, const T* x, T* y, RowShape s) {
+  if (s.rows > 0) launch(forward_kernel<F, T>, warp_for_each_row(be, s.rows), x, y, s);
+}
+template <class F, class T> void backward(Cuda be, const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
+  if (s.rows > 0) launch(backward_kernel<F, T>, warp_for_each_row(be, s.rows), y, dy, dx, s, accumulate);
 }
 
 }   // namespace
 
-template <class T> void softmax_forward(Cuda be, const T* x, T* y, RowShape s) {
-  if (s.rows == 0) return;
-  launch(softmax_forward_kernel<T>, warp_for_each_row(be, s), x, y, s);
-}
+template <class T> void softmax_forward(Cuda be, const T* x, T* y, RowShape s) { forward<Softmax>(be, x, y, s); }
 template <class T> void softmax_backward(Cuda be, const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  if (s.rows == 0) return;
-  launch(softmax_backward_kernel<T>, warp_for_each_row(be, s), y, dy, dx, s, accumulate);
+  backward<Softmax>(be, y, dy, dx, s, accumulate);
 }
-template <class T> void log_softmax_forward(Cuda be, const T* x, T* y, RowShape s) {
-  if (s.rows == 0) return;
-  launch(log_softmax_forward_kernel<T>, warp_for_each_row(be, s), x, y, s);
-}
+template <class T> void log_softmax_forward(Cuda be, const T* x, T* y, RowShape s) { forward<LogSoftmax>(be, x, y, s); }
 template <class T> void log_softmax_backward(Cuda be, const T* y, const T* dy, T* dx, RowShape s, bool accumulate) {
-  if (s.rows == 0) return;
-  launch(log_softmax_backward_kernel<T>, warp_for_each_row(be, s), y, dy, dx, s, accumulate);
+  backward<LogSoftmax>(be, y, dy, dx, s, accumulate);
 }
 
 #define FOVEA_INSTANTIATE(T)                                                    \

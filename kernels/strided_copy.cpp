@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/parallel.h"
 
@@ -168,6 +169,9 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
   if (xi != 1 && yi == 1)
     for (int a = 0; a < nest.count; ++a)
       if (nest.axis[a].step[0] == 1) other = a, transposed = true;
+  if (xi == 1 && yi == 1)   // runs: as they lie in x. Written pieces may go anywhere, read ones are foreseen only where they are neighbours
+    for (int a = 0; a < nest.count; ++a)
+      if (nest.axis[a].step[0] < nest.axis[other].step[0]) other = a;
   const Nest::Axis j = other >= 0 ? nest.take(other) : Nest::Axis{1, {0, 0}};
 
   std::int64_t rows = std::min(i.extent, kNestGrain),
@@ -199,53 +203,50 @@ template <class E> void copy(const E* x, E* y, Nest nest) {
 
 }   // namespace
 
-std::int64_t Box::steps_of_whole(std::int64_t* steps) const {
-  std::int64_t dense = 1, offset = 0;
+bool StridedShape::empty() const { return std::find(extent, extent + rank, 0) != extent + rank; }
+LoopNest<2> StridedShape::nest() const {
+  LoopNest<2> nest;
+  for (int a = 0; a < rank; ++a) nest.join({extent[a], {x_step[a], y_step[a]}});
+  return nest;
+}
+
+StridedShape Box::copy_out() const {
+  StridedShape s{.rank = rank};
+  std::int64_t dense_whole = 1, dense_part = 1;
   for (int a = rank - 1; a >= 0; --a) {
-    steps[a] = step[a] * dense;
-    offset += begin[a] * dense;
-    dense *= whole[a];
+    s.extent[a] = part[a];
+    s.x_step[a] = step[a] * dense_whole;
+    s.y_step[a] = dense_part;
+    dense_whole *= whole[a];
+    dense_part *= part[a];
   }
+  return s;
+}
+StridedShape Box::copy_in() const {
+  StridedShape s = copy_out();
+  std::swap(s.x_step, s.y_step);
+  return s;
+}
+std::int64_t Box::first() const {
+  std::int64_t offset = 0;
+  for (int a = 0; a < rank; ++a) offset = offset * whole[a] + begin[a];
   return offset;
 }
 
-void Box::steps_of_part(std::int64_t* steps) const {
-  std::int64_t dense = 1;
-  for (int a = rank - 1; a >= 0; --a) {
-    steps[a] = dense;
-    dense *= part[a];
-  }
+void strided_copy(Cpu, const void* x, void* y, StridedShape s, std::size_t element_bytes) {
+  if (s.empty()) return;
+  with_unsigned(element_bytes, [&]<class E>(E) { copy(static_cast<const E*>(x), static_cast<E*>(y), s.nest()); });
 }
 
-void strided_copy(const void* x, void* y, StridedShape s, std::size_t element_bytes) {
-  if (std::find(s.extent, s.extent + s.rank, 0) != s.extent + s.rank) return;
-  Nest nest;
-  for (int a = 0; a < s.rank; ++a) nest.join({s.extent[a], {s.x_step[a], s.y_step[a]}});
-  switch (element_bytes) {
-    case 1: return copy(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y), nest);
-    case 2: return copy(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y), nest);
-    case 4: return copy(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y), nest);
-    default: return copy(static_cast<const std::uint64_t*>(x), static_cast<std::uint64_t*>(y), nest);
-  }
+void extract(Cpu be, const void* whole, void* part, Box box, std::size_t element_bytes) {
+  strided_copy(be, static_cast<const char*>(whole) + box.first() * std::int64_t(element_bytes), part, box.copy_out(), element_bytes);
 }
 
-void extract(const void* whole, void* part, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  const std::int64_t offset = box.steps_of_whole(s.x_step);
-  box.steps_of_part(s.y_step);
-  strided_copy(static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
+void insert(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
+  strided_copy(be, part, static_cast<char*>(whole) + box.first() * std::int64_t(element_bytes), box.copy_in(), element_bytes);
 }
 
-void insert(const void* part, void* whole, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  box.steps_of_part(s.x_step);
-  const std::int64_t offset = box.steps_of_whole(s.y_step);
-  strided_copy(part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
-}
-
-void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
+void embed(Cpu be, const void* part, void* whole, Box box, std::size_t element_bytes) {
   // Zeros and content go to the same cache lines, so one slab of `whole` after the other gets both. A slab spans the axes behind the
   // leading ones that the box covers whole, and is small enough to stay in the second-level cache in between.
   constexpr std::int64_t kSlab = 256 * 1024;
@@ -264,7 +265,7 @@ void embed(const void* part, void* whole, Box box, std::size_t element_bytes) {
   parallel_for(slabs, [&](std::int64_t slab) {
     char* to = static_cast<char*>(whole) + slab * whole_bytes;
     std::memset(to, 0, std::size_t(whole_bytes));
-    insert(static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
+    insert(be, static_cast<const char*>(part) + slab * part_bytes, to, box, element_bytes);
   });
 }
 

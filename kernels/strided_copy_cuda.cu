@@ -3,13 +3,11 @@
 //   rows        a thread moves 16 bytes of a row of y: one access each way where x is dense along it, too (heads of attention, slices);
 //               an element at a time where x repeats, or steps (every second channel; three colours)
 //   transpose   x is dense along another axis j than y (NHWC <-> NCHW): square tiles through shared memory, so that both sides are read and
-//               written along their rows. A row of the tile is an odd number of 4-byte banks longer than its elements: a column then meets
-//               every bank once.
+//               written along their rows. A row of the tile is one bank of 4 bytes longer than its elements (two for 8 bytes), so that a
+//               column's elements lie in different banks.
 //
 // Bytes moved: each element once in, once out.
 #include "kernels/strided_copy.h"
-
-#include <algorithm>
 
 #include "kernels/cuda_rows.h"
 
@@ -98,24 +96,8 @@ template <class E> void copy(Cuda be, const E* x, E* y, Nest nest) {
   launch(copy_rows_kernel<E>, grid.launch_shape(be), x, y, nest, i, grid);
 }
 
-/// f(a value of the unsigned type of that size)
-template <class F> void with_element(std::size_t element_bytes, const F& f) {
-  switch (element_bytes) {
-    case 1: return f(std::uint8_t{});
-    case 2: return f(std::uint16_t{});
-    case 4: return f(std::uint32_t{});
-    default: return f(std::uint64_t{});
-  }
-}
-
-/// How to get from an element of `whole` to one of the box, axis by axis.
-struct BoxAxes {
-  int rank = 0;
-  std::int64_t whole[kMaxAxes], begin[kMaxAxes], step[kMaxAxes], part[kMaxAxes];
-};
-
 /// whole = 0, or the element of `part` that belongs there: every element of `whole` is written once.
-template <class E> __global__ void embed_kernel(const E* __restrict__ part, E* __restrict__ whole, BoxAxes box, RowGrid<E> grid) {
+template <class E> __global__ void embed_kernel(const E* __restrict__ part, E* __restrict__ whole, Box box, RowGrid<E> grid) {
   const auto at = grid.piece();
   if (at.count <= 0) return;
   const int last = box.rank - 1;
@@ -146,31 +128,21 @@ template <class E> __global__ void embed_kernel(const E* __restrict__ part, E* _
 }   // namespace
 
 void strided_copy(Cuda be, const void* x, void* y, StridedShape s, std::size_t element_bytes) {
-  if (std::find(s.extent, s.extent + s.rank, 0) != s.extent + s.rank) return;
-  Nest nest;
-  for (int a = 0; a < s.rank; ++a) nest.join({s.extent[a], {s.x_step[a], s.y_step[a]}});
-  with_element(element_bytes, [&]<class E>(E) { copy(be, static_cast<const E*>(x), static_cast<E*>(y), nest); });
+  if (s.empty()) return;
+  with_unsigned(element_bytes, [&]<class E>(E) { copy(be, static_cast<const E*>(x), static_cast<E*>(y), s.nest()); });
 }
 
 void extract(Cuda be, const void* whole, void* part, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  const std::int64_t offset = box.steps_of_whole(s.x_step);
-  box.steps_of_part(s.y_step);
-  strided_copy(be, static_cast<const char*>(whole) + offset * std::int64_t(element_bytes), part, s, element_bytes);
+  strided_copy(be, static_cast<const char*>(whole) + box.first() * std::int64_t(element_bytes), part, box.copy_out(), element_bytes);
 }
 
 void insert(Cuda be, const void* part, void* whole, Box box, std::size_t element_bytes) {
-  StridedShape s{.rank = box.rank};
-  std::copy_n(box.part, box.rank, s.extent);
-  box.steps_of_part(s.x_step);
-  const std::int64_t offset = box.steps_of_whole(s.y_step);
-  strided_copy(be, part, static_cast<char*>(whole) + offset * std::int64_t(element_bytes), s, element_bytes);
+  strided_copy(be, part, static_cast<char*>(whole) + box.first() * std::int64_t(element_bytes), box.copy_in(), element_bytes);
 }
 
 void embed(Cuda be, const void* part, void* whole, Box box, std::size_t element_bytes) {
   // An axis that the box covers whole is one with the axis around it, if that is stepped through one by one: so rows are long.
-  BoxAxes b;
+  Box b;
   std::int64_t rows = 1;
   for (int a = 0; a < box.rank; ++a) {
     if (box.whole[a] == 0) return;
@@ -184,7 +156,7 @@ void embed(Cuda be, const void* part, void* whole, Box box, std::size_t element_
   }
   if (b.rank == 0) b = {.rank = 1, .whole = {1}, .begin = {0}, .step = {1}, .part = {1}};   // a scalar
   for (int a = 0; a + 1 < b.rank; ++a) rows *= b.whole[a];
-  with_element(element_bytes, [&]<class E>(E) {
+  with_unsigned(element_bytes, [&]<class E>(E) {
     const RowGrid<E> grid(rows, b.whole[b.rank - 1]);
     launch(embed_kernel<E>, grid.launch_shape(be), static_cast<const E*>(part), static_cast<E*>(whole), b, grid);
   });

@@ -64,6 +64,7 @@ constexpr float kWindowMask = -100.f;   // added to the scores across regions
 
 template <class T> std::size_t window_attention_workspace_bytes(Reference, const WindowAttentionShape& s);
 template <class T> std::size_t window_attention_workspace_bytes(Cpu, const WindowAttentionShape& s);   // grows with threads()
+template <class T> std::size_t window_attention_workspace_bytes(Cuda, const WindowAttentionShape& s);
 
 /// qkv (images, h, w, 3, heads, dim); padding (3, heads, dim): q, k, v of a padded pixel; table (table_rows, heads);
 /// y (images, h, w, heads, dim); lse (images, windows, heads, tokens), defined at tokens that are pixels.
@@ -73,11 +74,14 @@ void window_attention_forward(Reference, const T* qkv, const T* padding, const a
 template <class T>
 void window_attention_forward(Cpu, const T* qkv, const T* padding, const acc_t<T>* table, T* y, acc_t<T>* lse,
                               const WindowAttentionShape& s, void* workspace);
+template <class T>   // Cuda, here and below: dim at most 256
+void window_attention_forward(Cuda, const T* qkv, const T* padding, const acc_t<T>* table, T* y, acc_t<T>* lse,
+                              const WindowAttentionShape& s, void* workspace);
 
 /// Where gradients go; null: not wanted. They alias none of the inputs.
 template <class T> struct WindowAttentionGradients {
   T* dqkv = nullptr;
-  acc_t<T>*dpadding = nullptr, *dtable = nullptr;   // Cpu: sums over a fixed number of parts of the windows, added in order
+  acc_t<T>*dpadding = nullptr, *dtable = nullptr;   // Cpu, Cuda: sums over a fixed number of parts of the windows, added in order
   bool accumulate_qkv = false, accumulate_padding = false, accumulate_table = false;
 };
 template <class T>
@@ -86,6 +90,9 @@ void window_attention_backward(Reference, const T* qkv, const T* padding, const 
 template <class T>
 void window_attention_backward(Cpu, const T* qkv, const T* padding, const acc_t<T>* table, const acc_t<T>* lse, const T* dy,
                                const WindowAttentionGradients<T>& g, const WindowAttentionShape& s, void* workspace);
+template <class T>
+void window_attention_backward(Cuda, const T* qkv, const T* padding, const acc_t<T>* table, const acc_t<T>* lse, const T* dy,
+                               const WindowAttentionGradients<T>& g, const WindowAttentionShape& s, void* workspace);
 
 /// P (images, windows, heads, tokens, tokens), for pictures; rows of queries that are padding are 0.
 template <class T>
@@ -93,6 +100,9 @@ void window_attention_weights(Reference, const T* qkv, const T* padding, const a
                               void* workspace);
 template <class T>
 void window_attention_weights(Cpu, const T* qkv, const T* padding, const acc_t<T>* table, T* p, const WindowAttentionShape& s,
+                              void* workspace);
+template <class T>
+void window_attention_weights(Cuda, const T* qkv, const T* padding, const acc_t<T>* table, T* p, const WindowAttentionShape& s,
                               void* workspace);
 
 }   // namespace fovea::kernels

@@ -20,9 +20,9 @@ bool drawing() { return !no_init && default_device() != Device::meta; }
 /// fill(w, n) writes the weights, unless nobody wants them.
 template <class F> Tensor drawn(const Shape& shape, const F& fill) {
   if (!drawing()) return Tensor::zeros(shape);
-  Tensor t = Tensor::empty(shape);
+  Tensor t = Tensor::empty(shape, DType::f32, on_host(default_device()) ? default_device() : Device::cpu);
   fill(t.data<float>(), t.elements());
-  return t;
+  return t.to(default_device());
 }
 
 /// w[i] = f(i), computed in double and rounded once.

@@ -65,7 +65,7 @@ void Module::to(DType dtype, Device device) {
     for (auto& p : m.parameters_) p->value = Variable(p->value.value().to(dtype).to(device), p->value.requires_grad());
     for (auto& b : m.buffers_) {
       const bool integer = b->value.dtype() == DType::i64 || b->value.dtype() == DType::u8;
-      b->value = (integer ? b->value : b->value.to(dtype)).to(device);
+      b->value = integer ? b->value.to(device == Device::cuda ? Device::cpu : device) : b->value.to(dtype).to(device);
     }
   });
 }

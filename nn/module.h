@@ -56,7 +56,7 @@ class Module {
   void eval() { train(false); }
   bool training() const { return training_; }
   /// Moves parameters and buffers to float32 or float64 (float64 lives on Reference only) and a device. Makes new parameters:
-  /// do it before an optimiser gets hold of them.
+  /// do it before an optimiser gets hold of them. What a module counts (integer buffers) stays in the host's memory with Device::cuda.
   void to(DType dtype, Device device);
 
   /// "layer3.0.conv2" from the root; "" for the root.

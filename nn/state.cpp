@@ -7,7 +7,6 @@
 #include <map>
 
 #include "tensor/error.h"
-#include "tensor/on_backend.h"
 
 namespace fovea::nn {
 namespace {
@@ -38,27 +37,28 @@ void visit(Module& m, const std::string& prefix, const std::function<void(const 
 }   // namespace
 
 Tensor to_disk(const Tensor& t, DiskLayout layout) {
-  if (layout == DiskLayout::same) return t.clone();
-  Tensor out = Tensor::empty(disk_shape(t.shape(), layout), t.dtype(), t.device());
-  on_bytes(t, [&](std::size_t size) {
-    reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), t.shape(), size, false);
-  });
+  if (layout == DiskLayout::same) return t.clone_on_host();
+  const Tensor from = t.host();
+  Tensor out = Tensor::empty(disk_shape(t.shape(), layout), t.dtype(), from.device());
+  if (t.device() == Device::meta) return out;
+  reorder(static_cast<const std::byte*>(from.raw()), static_cast<std::byte*>(out.raw()), t.shape(), size_of(t.dtype()), false);
   return out;
 }
 
 Tensor to_memory(const Tensor& t, DiskLayout layout) {
   if (layout == DiskLayout::same) return t;
+  const Tensor from = t.host();
   const Shape shape{t.dim(0), t.dim(2), t.dim(3), t.dim(1)};
-  Tensor out = Tensor::empty(shape, t.dtype(), t.device());
-  on_bytes(
-      t, [&](std::size_t size) { reorder(static_cast<const std::byte*>(t.raw()), static_cast<std::byte*>(out.raw()), shape, size, true); });
+  Tensor out = Tensor::empty(shape, t.dtype(), from.device());
+  if (t.device() == Device::meta) return out;
+  reorder(static_cast<const std::byte*>(from.raw()), static_cast<std::byte*>(out.raw()), shape, size_of(t.dtype()), true);
   return out;
 }
 
 TensorFile state_dict(Module& m) {
   TensorFile file;
   visit(m, "", [&](const std::string& name, Module::Parameter* p, Module::Buffer* b) {
-    file.tensors.emplace_back(name, p ? to_disk(p->value.value(), p->layout) : b->value.clone());
+    file.tensors.emplace_back(name, p ? to_disk(p->value.value(), p->layout) : b->value.clone_on_host());
   });
   return file;
 }

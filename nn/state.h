@@ -10,14 +10,15 @@
 
 namespace fovea::nn {
 
-/// Copies, each under its dotted name, in PyTorch's order: a module's parameters, its buffers (running_mean, running_var,
+/// Copies in the host's memory, each under its dotted name, in PyTorch's order: a module's parameters, its buffers (running_mean, running_var,
 /// num_batches_tracked), then its children.
 TensorFile state_dict(Module& m);
 
 /// The names and shapes of its entries, without copying them.
 std::vector<std::pair<std::string, Shape>> state_shapes(Module& m);
 
-/// A tensor shaped like a parameter (its value, its momentum) in the layout of files, and back. Copies where the layouts differ.
+/// A tensor shaped like a parameter (its value, its momentum) in the layout of files and the host's memory, and back. to_memory copies where the
+/// layouts differ.
 Tensor to_disk(const Tensor& t, DiskLayout layout);
 Tensor to_memory(const Tensor& t, DiskLayout layout);
 

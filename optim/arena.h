@@ -54,7 +54,7 @@ class Arena {
   Tensor values_, gradients_;   // (sum of the parameters' elements, each rounded up to kAlignment)
 };
 
-/// on_backend for arrays laid out like an arena, which are never bfloat16: Reference x {float32, float64}, Cpu x {float32}.
+/// on_backend for arrays laid out like an arena, which are never bfloat16: Reference x {float32, float64}, Cpu and Cuda x {float32}.
 template <class F> void on_arena(const char* op, const Tensor& flat, F&& f) {
   on_backend(op, flat, [&]<class T>(auto be) {
     if constexpr (!std::is_same_v<T, bfloat16>) f.template operator()<T>(be);

@@ -62,8 +62,8 @@ State WeightAverage::state() const {
   require_unswapped("state");
   State state{{"updates", Tensor::from<std::int64_t>({updates_}, {})}};
   for (const std::size_t i : arena_.order_given())
-    state.emplace_back("average." + std::to_string(arena_.parameters()[i].index), arena_.part(average_, i).clone());
-  for (std::size_t i = 0; i < buffers_.size(); ++i) state.emplace_back("buffer." + std::to_string(i), averaged_buffers_[i].clone());
+    state.emplace_back("average." + std::to_string(arena_.parameters()[i].index), arena_.part(average_, i).clone_on_host());
+  for (std::size_t i = 0; i < buffers_.size(); ++i) state.emplace_back("buffer." + std::to_string(i), averaged_buffers_[i].clone_on_host());
   return state;
 }
 

@@ -2,28 +2,24 @@
 
 #include <cmath>
 
-#include "kernels/broadcast.h"
 #include "kernels/gradient_clip.h"
 
 namespace fovea::optim {
 
-double clip_norm(Arena& arena, double max_norm, NonFinite non_finite) {
+Tensor clip_norm(Arena& arena, double max_norm, NonFinite non_finite) {
   require(max_norm > 0, "clip_norm: expected max_norm above 0, got ", max_norm);
   arena.gather();
   const std::vector<Arena::Range> ranges = arena.gradient_ranges();
-  double norm = 0;
+  Tensor squares = Tensor::zeros({2}, DType::f64, arena.gradients().device());   // their sum, and its root
+  const Tensor norm = squares.slice(1, 2).reshape({});
   on_arena("clip_norm", arena.gradients(), [&]<class T>(auto be) {
     T* g = arena.gradients().data<T>();
-    const Workspace workspace(kernels::sum_squares_workspace_bytes<T>(be, ranges.data(), std::ssize(ranges)));
-    norm = std::sqrt(kernels::sum_squares<T>(be, g, ranges.data(), std::ssize(ranges), workspace.data()));
-    if (!std::isfinite(norm)) {
-      if (non_finite == NonFinite::error)
-        throw Error(detail::join("clip_norm: the norm of the gradients is ", std::isnan(norm) ? "not a number" : "infinite"));
-      if (non_finite == NonFinite::keep) return;
-    }
-    const double factor = max_norm / (norm + 1e-6);
-    if (factor >= 1 || std::isinf(max_norm)) return;
-    for (const auto& [begin, end] : ranges) kernels::affine<T>(be, g + begin, static_cast<T>(factor), T(0), g + begin, end - begin, false);
+    const Workspace workspace(be, kernels::sum_squares_workspace_bytes<T>(be, ranges.data(), std::ssize(ranges)));
+    kernels::sum_squares<T>(be, g, ranges.data(), std::ssize(ranges), squares.data<double>(), workspace.data());
+    if (non_finite == NonFinite::error && !std::isfinite(norm.item()))
+      throw Error(detail::join("clip_norm: the norm of the gradients is ", std::isnan(norm.item()) ? "not a number" : "infinite"));
+    kernels::clip_norm<T>(be, g, ranges.data(), std::ssize(ranges), norm.data<double>(),
+                          {.most = max_norm, .keep_non_finite = non_finite == NonFinite::keep});
   });
   return norm;
 }

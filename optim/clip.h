@@ -11,11 +11,12 @@ enum class NonFinite {
   error,   // throw Error
 };
 
-/// All gradients times min(1, max_norm / (norm + 1e-6)), where norm is that of all of them as one vector; returns norm.
+/// All gradients times min(1, max_norm / (norm + 1e-6)), where norm is that of all of them as one vector; returns norm, a float64 scalar where
+/// the gradients are, so that on a GPU nobody waits for it (but with NonFinite::error).
 /// Pascanu et al. 2013, "On the difficulty of training recurrent neural networks" (arXiv:1211.5063), Algorithm 1; the 1e-6 is
 /// PyTorch's. Without a gradient the norm is 0. Reads 4 B for each float32 gradient, and moves 8 B more when it clips. Throws
 /// ShapeError unless max_norm is above 0; infinity only measures.
-double clip_norm(Arena& arena, double max_norm, NonFinite non_finite = NonFinite::scale);
+Tensor clip_norm(Arena& arena, double max_norm, NonFinite non_finite = NonFinite::scale);
 
 /// Each gradient to [-limit, limit]; a NaN stays one. Throws ShapeError unless limit is above 0.
 void clip_value(Arena& arena, double limit);

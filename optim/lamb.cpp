@@ -26,7 +26,7 @@ void LAMB::update(const Slice& s) {
                                .bias2 = 1 - std::pow(options_.beta2, t)};
   const std::vector<Arena::Range> tensors = arena_.ranges(s.first, s.last);
   on_arena("lamb", arena_.values(), [&]<class T>(auto be) {
-    const Workspace workspace(kernels::lamb_workspace_bytes<T>(be, tensors.data(), std::ssize(tensors)));
+    const Workspace workspace(be, kernels::lamb_workspace_bytes<T>(be, tensors.data(), std::ssize(tensors)));
     kernels::lamb_step(be, arena_.values().data<T>(), arena_.gradients().data<T>(), m_.data<T>(), v_.data<T>(), step, tensors.data(),
                        std::ssize(tensors), workspace.data());
   });

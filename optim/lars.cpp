@@ -28,7 +28,7 @@ void LARS::update(const Slice& s) {
                                .first = s.t == 1};
   const std::vector<Arena::Range> tensors = arena_.ranges(s.first, s.last);
   on_arena("lars", arena_.values(), [&]<class T>(auto be) {
-    const Workspace workspace(kernels::lars_workspace_bytes<T>(be, tensors.data(), std::ssize(tensors)));
+    const Workspace workspace(be, kernels::lars_workspace_bytes<T>(be, tensors.data(), std::ssize(tensors)));
     T* v = velocity_.defined() ? velocity_.data<T>() : nullptr;
     kernels::lars_step(be, arena_.values().data<T>(), arena_.gradients().data<T>(), v, step, tensors.data(), std::ssize(tensors),
                        workspace.data());

@@ -60,7 +60,7 @@ State Optimizer::state() const {
               {"updates", Tensor::from<std::int64_t>(updates, {static_cast<std::int64_t>(updates.size())})}};
   for (const auto& [name, flat] : flat_)
     for (const std::size_t i : arena_.order_given())
-      state.emplace_back(name + "." + std::to_string(arena_.parameters()[i].index), arena_.part(flat, i).clone());
+      state.emplace_back(name + "." + std::to_string(arena_.parameters()[i].index), arena_.part(flat, i).clone_on_host());
   return state;
 }
 

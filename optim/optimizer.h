@@ -31,7 +31,7 @@ class Optimizer {
   std::int64_t steps() const { return steps_; }
   Arena& arena() { return arena_; }
 
-  /// Copies, named by Parameter::index: "momentum.0", ... as in PyTorch, where state belongs to the order of the parameters.
+  /// Copies in the host's memory, named by Parameter::index: "momentum.0", ... as in PyTorch, where state belongs to the order of the parameters.
   State state() const;
   /// Continues bit for bit where `state` was taken. Throws ShapeError, and changes nothing, unless names, shapes and dtypes fit.
   void load_state(const State& state);

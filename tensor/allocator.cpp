@@ -2,7 +2,7 @@
 //
 // Classes: eight steps between powers of two, so a block is at most 1/8 larger than asked for (or 63 bytes), and the shapes
 // of a training step find the blocks of the step before. Blocks of 2 MiB and more are mapped by themselves, aligned to
-// huge pages; smaller ones come from the C library.
+// huge pages; smaller ones come from the C library; those of a GPU, each from its toolkit.
 // What waits is bounded: in_use + cached stays below twice the most that was ever in use (at least kFloor). A request
 // that would break this first gives back all that waits, as after a change of batch size, when nobody will ask for the old blocks.
 #include "tensor/allocator.h"
@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/cuda.h"
 #include "tensor/error.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -101,26 +102,88 @@ struct Nowhere {
   }
 };
 
+std::string mebibytes(std::size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+/// Where blocks come from.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// Null when there is no more. direct: the exact size, so that a checker sees the first byte past it.
+  virtual void* take(std::size_t bytes, std::size_t block, bool direct) = 0;
+  virtual void give_back(void* data, std::size_t block, bool direct) = 0;
+  /// For a message about the end of memory: "; 3.1 of 80.0 MiB are free", or nothing.
+  virtual std::string what_is_left() { return ""; }
+};
+
+class Host final : public Source {
+ public:
+  void* take(std::size_t bytes, std::size_t block, bool direct) override {
+    if (!direct && block >= kHugePage) return map_aligned(block);
+    void* data = nullptr;
+    return posix_memalign(&data, kAlignment, direct ? std::max<std::size_t>(bytes, 1) : block) == 0 ? data : nullptr;
+  }
+  void give_back(void* data, std::size_t block, bool direct) override {
+    if (!direct && block >= kHugePage)
+      munmap(data, block);
+    else
+      std::free(data);
+  }
+};
+
+class Gpu final : public Source {
+ public:
+  void* take(std::size_t bytes, std::size_t block, bool direct) override {
+    return cuda_device().allocate(direct ? std::max<std::size_t>(bytes, 1) : block);
+  }
+  /// Runs in destructors, also after a kernel's mistake, when every call fails: then the whole device is lost, and nobody misses this block.
+  void give_back(void* data, std::size_t, bool) override {
+    try {
+      cuda_device().release(data);
+    } catch (const std::exception&) {
+    }
+  }
+  std::string what_is_left() override {
+    return "; " + mebibytes(cuda_device().free_memory()) + " of the device's " + mebibytes(cuda_device().facts().memory) +
+           " are free, the rest others may hold";
+  }
+};
+
 class Allocator {
  public:
+  Allocator(Device device, std::unique_ptr<Source> source) : device_(device), source_(std::move(source)) {
+    const char* choice = std::getenv("FOVEA_ALLOCATOR");
+    if (choice && std::strcmp(choice, "direct") == 0) direct_ = true;
+#ifdef FOVEA_ADDRESS_SANITIZER
+    direct_ = true;
+#endif
+  }
   /// Never destroyed: tensors in static variables may die after everything else.
-  static Allocator& instance() {
-    static Allocator* const allocator = new Allocator;
-    return *allocator;
+  static Allocator& of(Device device) {
+    static Allocator* const host = new Allocator(Device::cpu, std::make_unique<Host>());
+    if (device != Device::cuda) return *host;
+    static Allocator* const gpu = new Allocator(Device::cuda, std::make_unique<Gpu>());
+    return *gpu;
   }
 
   std::shared_ptr<Storage> allocate(std::size_t bytes) {
     const std::size_t block = size_class(std::min(bytes, kLargest));
     void* data = bytes <= kLargest ? take(bytes, block) : nullptr;
-    if (!data) throw Error(detail::join("memory: no room for ", bytes, " bytes\n", memory_table()));
-    return std::make_shared<Storage>(data, bytes, block, current_tag);
+    if (!data)
+      throw Error(detail::join("out of memory on ", name_of(device_), ": asked for ", mebibytes(bytes), " with ",
+                               mebibytes(memory_statistics(device_).in_use), " held; ", mebibytes(given_back_),
+                               " were cached and have been given back in vain", source_->what_is_left(), "\n", memory_table(device_)));
+    return std::make_shared<Storage>(data, bytes, block, current_tag, device_);
   }
 
   void release(void* data, std::size_t block, const char* tag) {
     const std::lock_guard lock(mutex_);
     count_.remove(block, tag);
     if (direct_) {
-      std::free(data);
+      source_->give_back(data, block, direct_);
     } else {
       free_[block].push_back(data);
       cached_ += block;
@@ -150,14 +213,6 @@ class Allocator {
   }
 
  private:
-  Allocator() {
-    const char* choice = std::getenv("FOVEA_ALLOCATOR");
-    if (choice && std::strcmp(choice, "direct") == 0) direct_ = true;
-#ifdef FOVEA_ADDRESS_SANITIZER
-    direct_ = true;
-#endif
-  }
-
   void* take(std::size_t bytes, std::size_t block) {
     const std::lock_guard lock(mutex_);
     void* data = nullptr;
@@ -169,6 +224,7 @@ class Allocator {
       if (count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block))) give_back();
       data = from_system(bytes, block);
       if (!data) {
+        given_back_ = cached_;
         give_back();
         data = from_system(bytes, block);
       }
@@ -180,38 +236,33 @@ class Allocator {
 
   void* from_system(std::size_t bytes, std::size_t block) {
     ++from_system_;
-    if (!direct_ && block >= kHugePage) return map_aligned(block);
-    void* data = nullptr;   // direct: the exact size, so that a checker sees the first byte past it
-    return posix_memalign(&data, kAlignment, direct_ ? std::max<std::size_t>(bytes, 1) : block) == 0 ? data : nullptr;
+    return source_->take(bytes, block, direct_);
   }
 
   void give_back() {
-    for (auto& [block, list] : free_) {
-      for (void* data : list) {
-        if (block >= kHugePage)
-          munmap(data, block);
-        else
-          std::free(data);
-      }
-    }
+    for (auto& [block, list] : free_)
+      for (void* data : list) source_->give_back(data, block, direct_);
     free_.clear();
     cached_ = 0;
   }
 
+  const Device device_;
+  const std::unique_ptr<Source> source_;
   std::mutex mutex_;
   bool direct_ = false;
   std::unordered_map<std::size_t, std::vector<void*>> free_;   // by size class
   Count count_;
   std::size_t cached_ = 0, from_system_ = 0;
+  std::size_t given_back_ = 0;   // when there was no more, last time
 };
 
 }   // namespace
 
-Storage::Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag)
-    : data_(data), bytes_(bytes), block_bytes_(block_bytes), tag_(tag) {}
+Storage::Storage(void* data, std::size_t bytes, std::size_t block_bytes, const char* tag, Device device)
+    : data_(data), bytes_(bytes), block_bytes_(block_bytes), tag_(tag), device_(device) {}
 Storage::~Storage() {
-  if (data_) {
-    Allocator::instance().release(data_, block_bytes_, tag_);
+  if (device_ != Device::meta) {
+    Allocator::of(device_).release(data_, block_bytes_, tag_);
     return;
   }
   Nowhere& nowhere = Nowhere::instance();
@@ -220,38 +271,39 @@ Storage::~Storage() {
 }
 
 std::shared_ptr<Storage> allocate(std::size_t bytes, Device device) {
-  if (device != Device::meta) return Allocator::instance().allocate(bytes);
+  if (device != Device::meta) return Allocator::of(device).allocate(bytes);
   const char* const tag = current_owner ? current_owner : current_tag;
-  auto storage = std::make_shared<Storage>(nullptr, bytes, size_class(bytes), tag);
+  auto storage = std::make_shared<Storage>(nullptr, bytes, size_class(bytes), tag, device);
   Nowhere& nowhere = Nowhere::instance();
   const std::lock_guard lock(nowhere.mutex);
   nowhere.count.add(size_class(bytes), tag);
   return storage;
 }
 MemoryStatistics memory_statistics(Device device) {
-  if (device != Device::meta) return Allocator::instance().statistics();
+  if (device != Device::meta) return Allocator::of(device).statistics();
   const std::lock_guard lock(Nowhere::instance().mutex);
   return Nowhere::instance().count.statistics();
 }
 std::size_t memory_in_use(std::string_view tag, Device device) {
-  if (device != Device::meta) return Allocator::instance().in_use(tag);
+  if (device != Device::meta) return Allocator::of(device).in_use(tag);
   const std::lock_guard lock(Nowhere::instance().mutex);
   return Nowhere::instance().count.of(tag);
 }
 void reset_peak_memory(Device device) {
-  if (device != Device::meta) return Allocator::instance().reset_peak();
+  if (device != Device::meta) return Allocator::of(device).reset_peak();
   const std::lock_guard lock(Nowhere::instance().mutex);
   Nowhere::instance().count.peak = Nowhere::instance().count.in_use;
 }
-void release_cached_memory() { Allocator::instance().release_cached(); }
+void release_cached_memory(Device device) {
+  if (device != Device::meta) Allocator::of(device).release_cached();
+}
 
-std::string memory_table() {
-  const MemoryStatistics s = memory_statistics();
+std::string memory_table(Device device) {
+  const MemoryStatistics s = memory_statistics(device);
   std::string table;
   const auto line = [&](const std::string& name, std::size_t bytes) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%12.3f MiB  ", static_cast<double>(bytes) / (1 << 20));
-    table += text + name + "\n";
+    const std::string size = mebibytes(bytes);
+    table += std::string(size.size() < 16 ? 16 - size.size() : 0, ' ') + size + "  " + name + "\n";
   };
   for (const auto& [tag, bytes] : s.by_tag) line(tag, bytes);
   line("in use", s.in_use);

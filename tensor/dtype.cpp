@@ -1,6 +1,8 @@
 // dtype.cpp: sizes and names.
 #include "tensor/dtype.h"
 
+#include "tensor/error.h"
+
 namespace fovea {
 
 std::size_t size_of(DType t) {
@@ -25,6 +27,20 @@ const char* name_of(DType t) {
   return "?";
 }
 
-const char* name_of(Device d) { return d == Device::reference ? "reference" : d == Device::cpu ? "cpu" : "meta"; }
+const char* name_of(Device d) {
+  switch (d) {
+    case Device::reference: return "reference";
+    case Device::cpu: return "cpu";
+    case Device::cuda: return "cuda";
+    case Device::meta: return "meta";
+  }
+  return "?";
+}
+
+Device device_named(std::string_view name) {
+  for (const Device d : {Device::reference, Device::cpu, Device::cuda, Device::meta})
+    if (name == name_of(d)) return d;
+  throw ShapeError(detail::join("expected a device, got '", name, "'"));
+}
 
 }   // namespace fovea

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/backend.h"
 #include "kernels/bfloat16.h"
@@ -10,14 +11,16 @@
 namespace fovea {
 
 enum class DType : std::uint8_t { f32, f64, bf16, i64, u8 };
-/// `reference` and `cpu` are the same memory, worked on by the Reference or the Cpu kernels. `meta` is none: tensors there have a shape and
-/// a dtype but no values, ops on them find shapes and compute nothing. So a network of any size is built, run, counted and weighed in
-/// milliseconds.
-enum class Device : std::uint8_t { reference, cpu, meta };
+/// `reference` and `cpu` are the same memory, the host's, worked on by the Reference or the Cpu kernels. `cuda` is a GPU with memory of its own
+/// (cuda.h). `meta` is none: tensors there have a shape and a dtype but no values, ops on them find shapes and compute nothing. So a network of
+/// any size is built, run, counted and weighed in milliseconds.
+enum class Device : std::uint8_t { reference, cpu, cuda, meta };
+constexpr bool on_host(Device d) { return d == Device::reference || d == Device::cpu; }
 
-std::size_t size_of(DType t);    // bytes
-const char* name_of(DType t);    // "float32", ...
-const char* name_of(Device d);   // "reference", "cpu", "meta"
+std::size_t size_of(DType t);                 // bytes
+const char* name_of(DType t);                 // "float32", ...
+const char* name_of(Device d);                // "reference", "cpu", "cuda", "meta"
+Device device_named(std::string_view name);   // throws ShapeError for any other name
 
 template <class T> struct dtype_of_t;
 template <> struct dtype_of_t<float> { static constexpr DType value = DType::f32; };

@@ -98,7 +98,7 @@ void write_pytorch_file(const std::filesystem::path& path, const TensorFile& fil
   zip.add("archive/data.pkl", p.finish());
   zip.add("archive/byteorder", "little");
   for (std::size_t i = 0; i < file.tensors.size(); ++i)
-    zip.add("archive/data/" + std::to_string(i), file.tensors[i].second.raw(), file.tensors[i].second.bytes());
+    zip.add("archive/data/" + std::to_string(i), file.tensors[i].second.host().raw(), file.tensors[i].second.bytes());
   zip.add("archive/version", "3\n");
   zip.commit();
 }

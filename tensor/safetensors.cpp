@@ -212,7 +212,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& file
   AtomicFile out(path);
   out.write(&header_bytes, sizeof header_bytes);
   out.write(text.data(), text.size());
-  for (const auto& [name, tensor] : file.tensors) out.write(tensor.raw(), tensor.bytes());
+  for (const auto& [name, tensor] : file.tensors) out.write(tensor.host().raw(), tensor.bytes());
   out.commit();
 }
 

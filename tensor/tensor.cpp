@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "kernels/convert.h"
+#include "kernels/fill.h"
 #include "kernels/parallel.h"
 #include "kernels/random_fill.h"
+#include "tensor/on_backend.h"
 
 namespace fovea {
 
@@ -48,13 +50,13 @@ template <class From, class To> void convert(const From* x, To* y, std::int64_t 
   if constexpr (std::is_same_v<From, To>) {
     std::copy_n(x, n, y);
   } else if constexpr (is_floating<From> && is_floating<To>) {
-    kernels::convert(x, y, n);
+    kernels::convert(kernels::Cpu{}, x, y, n);
   } else if constexpr (is_floating<From>) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = to_integer<To>(static_cast<double>(x[i]));
   } else if constexpr (std::is_same_v<To, bfloat16>) {
     for (std::int64_t i = 0; i < n; ++i) {
       const double wide = static_cast<double>(x[i]);
-      kernels::convert(&wide, y + i, 1);
+      kernels::convert(kernels::Cpu{}, &wide, y + i, 1);
     }
   } else if constexpr (is_floating<To>) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(x[i]);
@@ -96,11 +98,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   return t;
 }
 
-Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
-  Tensor t = empty(shape, dtype, device);
-  if (device != Device::meta) std::memset(t.bytes_, 0, t.bytes());   // all bits zero is 0 in every dtype
-  return t;
-}
+Tensor Tensor::zeros(Shape shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
@@ -111,12 +109,14 @@ Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
 template <class T> Tensor Tensor::from(const std::vector<T>& values, Shape shape, Device device) {
   require(static_cast<std::int64_t>(values.size()) == shape.elements(), "tensor: expected ", shape.elements(), " values for shape ", shape,
           ", got ", values.size());
+  if (device == Device::cuda) return from(values, shape, Device::cpu).to(device);
   Tensor t = empty(shape, dtype_of<T>, device);
   if (device != Device::meta) std::copy(values.begin(), values.end(), t.data<T>());
   return t;
 }
 
 Tensor Tensor::randn(Shape shape, RandomKey key, DType dtype, Device device) {
+  if (device == Device::cuda) return randn(shape, key, dtype, Device::cpu).to(device);
   Tensor t = empty(shape, dtype, device);
   with_type(dtype, [&]<class T>() {
     if constexpr (std::is_integral_v<T>) throw ShapeError(detail::join("randn: expected a floating-point dtype, got ", name_of(dtype)));
@@ -131,6 +131,7 @@ Tensor Tensor::randn(Shape shape, RandomKey key, DType dtype, Device device) {
 }
 
 Tensor Tensor::rand(Shape shape, RandomKey key, DType dtype, Device device) {
+  if (device == Device::cuda) return rand(shape, key, dtype, Device::cpu).to(device);
   Tensor t = empty(shape, dtype, device);
   with_type(dtype, [&]<class T>() {
     if constexpr (std::is_integral_v<T>) throw ShapeError(detail::join("rand: expected a floating-point dtype, got ", name_of(dtype)));
@@ -163,11 +164,12 @@ const void* Tensor::raw() const {
 double Tensor::item() const {
   require(defined(), "item: expected one element, got an undefined tensor");
   require(elements() == 1, "item: expected one element, got ", shape_);
-  return with_type(dtype_, [&]<class T>() { return static_cast<double>(*data<T>()); });
+  return to_vector<double>()[0];
 }
 
 template <class T> std::vector<T> Tensor::to_vector() const {
   if (!defined()) return {};
+  if (device_ == Device::cuda) return host().to_vector<T>();
   std::vector<T> values(static_cast<std::size_t>(elements()));
   with_type(dtype_, [&]<class From>() { convert(data<From>(), values.data(), elements()); });
   return values;
@@ -215,14 +217,19 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor copy = empty_like(*this);
-  if (device_ != Device::meta) std::memcpy(copy.bytes_, bytes_, bytes());
+  copy.copy_from(*this);
   return copy;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (!defined() || dtype == dtype_) return *this;
+  const bool on_gpu = device_ == Device::cuda, narrow = dtype_ == DType::f32 && dtype == DType::bf16,
+             widen = dtype_ == DType::bf16 && dtype == DType::f32;
+  if (on_gpu && !narrow && !widen) return host().to(dtype).to(device_);
   Tensor y = empty(shape_, dtype, device_);
   if (device_ == Device::meta) return y;
+  if (on_gpu && narrow) return kernels::convert(cuda(), data<float>(), y.data<bfloat16>(), elements()), y;
+  if (on_gpu) return kernels::convert(cuda(), data<bfloat16>(), y.data<float>(), elements()), y;
   with_type(dtype_, [&]<class From>() { with_type(dtype, [&]<class To>() { convert(data<From>(), y.data<To>(), elements()); }); });
   return y;
 }
@@ -231,27 +238,44 @@ Tensor Tensor::to(Device device) const {
   if (!defined() || device == device_) return *this;
   if (device == Device::meta) return empty(shape_, dtype_, device);
   raw();   // throws on meta
+  if (!on_host(device) || !on_host(device_)) {
+    Tensor copy = empty(shape_, dtype_, device);
+    copy.copy_from(*this);
+    return copy;
+  }
   Tensor view = *this;
   view.device_ = device;
   return view;
 }
 
+Tensor Tensor::clone_on_host() const { return device_ == Device::cuda ? host() : clone(); }
+
+Tensor Tensor::host() const { return device_ == Device::cuda ? to(Device::cpu) : *this; }
+
 void Tensor::fill(double value) {
   require(defined(), "fill: expected a tensor, got an undefined one");
-  if (device_ == Device::meta) return;
-  with_type(dtype_, [&]<class T>() { std::fill_n(data<T>(), elements(), from_double<T>(value)); });
+  with_type(dtype_, [&]<class T>() {
+    const T element = from_double<T>(value);
+    on_bytes(*this, [&](auto be, std::size_t size) { kernels::fill(be, raw(), elements(), &element, size); });
+  });
 }
 
 void Tensor::copy_from(const Tensor& t) {
   require(defined() && t.defined() && t.shape_ == shape_ && t.dtype_ == dtype_, "copy: expected ", name_of(dtype_), " of shape ", shape_,
           ", got ", t.defined() ? name_of(t.dtype_) : "undefined", " of shape ", t.shape_);
-  if (device_ != Device::meta) std::memmove(bytes_, t.raw(), bytes());
+  if (device_ == Device::meta) return;
+  const void* from = t.raw();
+  if (on_host(device_) && on_host(t.device_)) return void(std::memmove(bytes_, from, bytes()));
+  if (bytes() == 0) return;
+  if (on_host(t.device_)) return upload(bytes_, from, bytes());
+  if (on_host(device_)) return cuda_device().download(cuda(), bytes_, from, bytes());
+  cuda_device().copy(cuda(), bytes_, from, bytes());
 }
 
-Workspace::Workspace(std::size_t bytes) {
+Workspace::Workspace(std::size_t bytes, Device device) {
   if (bytes == 0) return;
   const MemoryTag tag("workspace");
-  storage_ = allocate(bytes);
+  storage_ = allocate(bytes, device);
 }
 
 #define FOVEA_INSTANTIATE(T)                                             \

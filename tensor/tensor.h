@@ -28,7 +28,7 @@ class DefaultDevice {
 
 /// Always contiguous, row-major, channels last. Copying a Tensor shares its memory (as in every framework); clone() copies it.
 /// reshape and slice are views; everything else makes new memory. On Device::meta there is none: filling and copying to there do nothing,
-/// asking for values throws ShapeError.
+/// asking for values throws ShapeError. On Device::cuda everything is queued, in order, and returns; asking for values waits for the device.
 class Tensor {
  public:
   Tensor() = default;                                                                             // undefined
@@ -52,7 +52,7 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
 
-  /// Throws ShapeError when T is not the dtype.
+  /// Throws ShapeError when T is not the dtype. On Device::cuda it points to the device's memory, for kernels alone.
   template <class T> T* data();
   template <class T> const T* data() const;
   void* raw();
@@ -63,10 +63,12 @@ class Tensor {
   Tensor reshape(Shape shape) const;                          // a view; one extent may be -1: what is left
   Tensor slice(std::int64_t begin, std::int64_t end) const;   // a view of rows begin..end-1 of the first axis
   Tensor clone() const;
-  Tensor to(DType dtype) const;     // itself when it is that already
-  Tensor to(Device device) const;   // reference <-> cpu shares the memory; meta forgets the values
+  Tensor clone_on_host() const;     // clone(), but of a tensor on Device::cuda a copy on the CPU
+  Tensor to(DType dtype) const;     // itself when it is that already. On Device::cuda others than float32 <-> bfloat16 go through the host
+  Tensor to(Device device) const;   // reference <-> cpu shares the memory, to and from cuda copies; meta forgets the values
+  Tensor host() const;              // itself, or a copy on the CPU of one on Device::cuda
   void fill(double value);
-  void copy_from(const Tensor& t);   // same shape and dtype; copies the bytes
+  void copy_from(const Tensor& t);   // same shape and dtype, any device with values; copies the bytes
 
   /// Nobody else holds this memory, so an operation may write its result there.
   bool unique() const { return storage_ && storage_.use_count() == 1; }
@@ -80,13 +82,17 @@ class Tensor {
   Device device_ = Device::cpu;
 };
 
-/// Workspace for a kernel: memory that lives for one call. Empty sizes give null.
+/// Workspace for a kernel, where the kernel runs: memory that lives for one call. Empty sizes give null.
 class Workspace {
  public:
-  explicit Workspace(std::size_t bytes);
+  Workspace(kernels::Reference, std::size_t bytes) : Workspace(bytes, Device::cpu) {}
+  Workspace(kernels::Cpu, std::size_t bytes) : Workspace(bytes, Device::cpu) {}
+  Workspace(kernels::Cuda, std::size_t bytes) : Workspace(bytes, Device::cuda) {}
   void* data() const { return storage_ ? storage_->data() : nullptr; }
 
  private:
+  Workspace(std::size_t bytes, Device device);
+
   std::shared_ptr<Storage> storage_;
 };
 

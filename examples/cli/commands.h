@@ -10,6 +10,7 @@
 #include "vision/data/folder.h"
 #include "vision/training/checkpoint.h"
 #include "vision/training/evaluate.h"
+#include "vision/training/recipe.h"
 #include "vision/weights/open_model.h"
 
 namespace fovea::cli {
@@ -31,11 +32,14 @@ void add_compare(CommandLine& line);
 /// Options that several commands have, with their checks.
 struct MachineOptions {
   int threads = 0;   // 0: one a core
-  std::string device = "cpu";
+  std::string device = "cpu", precision = "float32";
   void add_to(Command& command);
-  void apply() const;   // sets the number of threads
-  Device where() const { return device == "reference" ? Device::reference : Device::cpu; }
+  void apply(std::FILE* talk) const;   // sets the number of threads; a GPU is named on `talk`
+  Device where() const { return device_named(device); }
+  DType dtype() const { return vision::precision_of(precision); }
 };
+/// On a GPU, the first line of a program: which one, and whether it is emulated.
+void name_gpu(Device device, std::FILE* talk);
 
 /// The network that --checkpoint or --weights and --model name. Throws UsageError unless it is one of both.
 struct ModelFlags {
@@ -63,7 +67,7 @@ vision::DataSplits load_data(const DataRequest& r, std::FILE* talk);
 /// Throws Error unless every weight came from the file, which `source` names: with random ones among them the numbers mean nothing.
 void require_all(const vision::OpenedModel& opened, const std::string& source);
 
-/// "device cpu (avx512), 2 threads"
+/// "device cpu (avx512), 2 threads", "device cuda (NVIDIA H200), 16 threads"
 std::string machine_text(Device device);
 /// 77562 -> "77,562"
 std::string with_commas(std::int64_t n);

@@ -8,6 +8,7 @@
 #include "examples/cli/commands.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/parallel.h"
+#include "tensor/cuda.h"
 #include "vision/analysis/confusion.h"
 #include "vision/text.h"
 
@@ -27,11 +28,18 @@ std::string quoted(const std::string& word) {
 
 void MachineOptions::add_to(Command& command) {
   command.number("--threads", threads, "number of threads; results do not depend on it", {.low = 1, .high = 1024});
-  command.text("--device", device, "cpu, or reference: the plain loops, slow", {.type = "NAME", .choices = {"cpu", "reference"}});
+  command.text("--device", device, "cpu, cuda (a GPU), or reference: the plain loops, slow",
+               {.type = "NAME", .choices = {"cpu", "cuda", "reference"}});
+  command.text("--precision", precision, "what the network computes in [float32]", {.type = "NAME", .choices = {"float32", "bf16"}});
 }
 
-void MachineOptions::apply() const {
+void MachineOptions::apply(std::FILE* talk) const {
   if (threads > 0) kernels::set_threads(threads);
+  name_gpu(where(), talk);
+}
+
+void name_gpu(Device device, std::FILE* talk) {
+  if (device == Device::cuda) fmt::print(talk, "{}\n", machine_text(device));
 }
 
 std::filesystem::path data_folder(const std::string& data, const std::string& data_dir) {
@@ -141,8 +149,12 @@ void require_all(const vision::OpenedModel& opened, const std::string& source) {
 
 std::string machine_text(Device device) {
   const int n = kernels::threads();
-  return fmt::format("device {} ({}), {} thread{}", name_of(device),
-                     device == Device::cpu ? kernels::isa_name(kernels::isa()) : "plain loops", n, n == 1 ? "" : "s");
+  std::string kind = device == Device::cpu ? kernels::isa_name(kernels::isa()) : "plain loops";
+  if (device == Device::cuda) {
+    const kernels::DeviceFacts& gpu = cuda_device().facts();
+    kind = gpu.emulated ? gpu.name + ", for tests: its speed means nothing" : gpu.name;
+  }
+  return fmt::format("device {} ({}), {} thread{}", name_of(device), kind, n, n == 1 ? "" : "s");
 }
 
 std::string with_commas(std::int64_t n) {

@@ -28,7 +28,7 @@ std::string difference_text(const vision::ActivationComparison& result) {
 }
 
 int compare(const CompareFlags& flags) {
-  flags.network.machine.apply();
+  flags.network.machine.apply(stderr);
   char* end = nullptr;
   const double tolerance = std::strtod(flags.tolerance.c_str(), &end);
   if (*end != 0 || flags.tolerance.empty() || !(tolerance > 0 && tolerance < 1))
@@ -36,7 +36,8 @@ int compare(const CompareFlags& flags) {
   const TensorFile file = read_safetensors(flags.activations);
   const Tensor x = given_tensor(file, flags.activations, "x", 4);
   const auto net = given_network(flags.network, flags.network.layout == "nchw" ? x.dim(1) : x.dim(3));
-  const vision::ActivationComparison result = vision::compare_activations(*net, file, flags.network.image_layout(), tolerance);
+  const vision::ActivationComparison result =
+      vision::compare_activations(*net, file, flags.network.image_layout(), tolerance, flags.network.machine.dtype());
 
   std::size_t width = 5, shape = 5;
   for (const auto& c : result.layers) width = std::max(width, c.layer.size()), shape = std::max(shape, c.ours.str().size());

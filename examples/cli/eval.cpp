@@ -66,8 +66,9 @@ bool has_wordnet_names(const vision::Pictures& pictures) {
 }
 
 int eval(EvalFlags& flags) {
-  flags.machine.apply();
-  const vision::LoadedModel model = flags.network.load(flags.machine.where(), flags.json ? stderr : stdout);
+  std::FILE* const talk = flags.json ? stderr : stdout;
+  flags.machine.apply(talk);
+  const vision::LoadedModel model = flags.network.load(flags.machine.where(), talk);
   const vision::ModelCard& card = model.card;
   const vision::Pictures pictures = part_of(flags, card);
   if (pictures.class_names() != card.class_names && !(has_wordnet_names(pictures) && card.class_names == vision::imagenet_classes()))
@@ -79,8 +80,8 @@ int eval(EvalFlags& flags) {
     throw Error(fmt::format("{}: expected pictures of shape {}, got {} in {}", flags.network.source(),
                             Shape{card.height, card.width, card.channels}.str(), Shape{got.height, got.width, got.channels}.str(),
                             flags.data));
-  const vision::Evaluation e =
-      vision::evaluate(*model.network, pictures, {card.mean, card.std}, {.device = flags.machine.where(), .input = input});
+  const vision::Evaluation e = vision::evaluate(*model.network, pictures, {card.mean, card.std},
+                                                {.device = flags.machine.where(), .dtype = flags.machine.dtype(), .input = input});
   if (flags.json) {
     std::vector<std::vector<std::int64_t>> confusion(card.class_names.size(), std::vector<std::int64_t>(card.class_names.size()));
     for (std::size_t i = 0; i < e.predictions.size(); ++i)

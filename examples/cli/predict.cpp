@@ -41,10 +41,10 @@ double border_mean(const Tensor& image) {   // (H, W, C)
 /// Handwriting is usually dark on white while MNIST is the other way round; with "auto" the picture's border tells. Where training needed no
 /// resizing, grey pictures on a dark ground are padded to a square (nothing is cut from a digit), others lose what is outside the middle.
 struct Prepared {
-  Tensor input;   // (1, H, W, C) float32, normalised
+  Tensor input;   // (1, H, W, C), normalised
   bool inverted = false;
 };
-Prepared prepare(const std::string& path, const vision::ModelCard& card, const std::string& invert, Device device) {
+Prepared prepare(const std::string& path, const vision::ModelCard& card, const std::string& invert, const MachineOptions& machine) {
   Prepared p;
   Tensor image = vision::read_image(path, static_cast<int>(card.channels));
   const bool dark_ground = card.channels == 1 && card.mean[0] < 0.3f;
@@ -61,20 +61,22 @@ Prepared prepare(const std::string& path, const vision::ModelCard& card, const s
       input.resize = card.height;
   }
   const vision::Transform transform(input, {card.mean, card.std});
-  p.input = Tensor::empty({1, card.height, card.width, card.channels}, DType::f32, device);
-  transform(image, 0, p.input.data<float>());
+  Tensor input_on_host = Tensor::empty({1, card.height, card.width, card.channels});
+  transform(image, 0, input_on_host.data<float>());
+  p.input = input_on_host.to(machine.dtype()).to(machine.where());
   return p;
 }
 
 int predict(const PredictFlags& flags) {
-  flags.machine.apply();
-  const vision::LoadedModel model = flags.network.load(flags.machine.where(), flags.json ? stderr : stdout);
+  std::FILE* const talk = flags.json ? stderr : stdout;
+  flags.machine.apply(talk);
+  const vision::LoadedModel model = flags.network.load(flags.machine.where(), talk);
   const vision::ModelCard& card = model.card;
   const NoGrad no_grad;
   std::size_t width = 0;
   for (const std::string& name : card.class_names) width = std::max(width, name.size());
   std::vector<Prepared> pictures;   // all first: a bad file is told before anything is printed
-  for (const std::string& path : flags.images) pictures.push_back(prepare(path, card, flags.invert, flags.machine.where()));
+  for (const std::string& path : flags.images) pictures.push_back(prepare(path, card, flags.invert, flags.machine));
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Variable logits = (*model.network)(Variable(pictures[i].input));
     const std::vector<double> p = softmax(logits).value().to_vector<double>();

@@ -8,6 +8,7 @@
 #include "autograd/arithmetic.h"
 #include "autograd/dot.h"
 #include "autograd/loss.h"
+#include "autograd/shape_ops.h"
 #include "examples/cli/given_network.h"
 #include "nn/state.h"
 #include "vision/analysis/fixed_numbers.h"
@@ -40,14 +41,16 @@ void check_patterns(const std::vector<std::string>& patterns, nn::Module& net) {
 /// <logits, direction>, or the sum of the cross-entropies where there are labels.
 Variable loss_of(const Variable& logits, const Tensor& labels, int head) {
   if (labels.defined()) return cross_entropy(logits, labels, {.reduction = Reduction::sum});
-  return dot(logits, vision::fixed_numbers("direction" + std::to_string(head), logits.shape()).to(logits.device()));
+  return dot(convert(logits, DType::f32), vision::fixed_numbers("direction" + std::to_string(head), logits.shape()).to(logits.device()));
 }
 
 int run(const RunFlags& flags) {
-  flags.network.machine.apply();
+  flags.network.machine.apply(stderr);
   const vision::ImageLayout layout = flags.network.image_layout();
   const TensorFile in = read_safetensors(flags.input);
-  const Tensor x = vision::from_layout(given_tensor(in, flags.input, "x", 4), layout).to(flags.network.machine.where());
+  const Tensor x = vision::from_layout(given_tensor(in, flags.input, "x", 4), layout)
+                       .to(flags.network.machine.dtype())
+                       .to(flags.network.machine.where());
   const Tensor* labels = in.find("y");
   if (labels && (labels->dtype() != DType::i64 || !(labels->shape() == Shape{x.dim(0)})))
     throw Error(fmt::format("{}: expected y to be {} labels in int64, got {} of {}", flags.input, x.dim(0), labels->shape().str(),
@@ -67,9 +70,10 @@ int run(const RunFlags& flags) {
   if (!flags.grad) no_grad.emplace();
   const Variable logits = (*net)(Variable(x));
   handles.clear();
-  out.tensors.emplace_back("logits", logits.value());
+  out.tensors.emplace_back("logits", logits.value().to(DType::f32));
   const auto auxiliary = net->take_auxiliary();
-  for (std::size_t i = 0; i < auxiliary.size(); ++i) out.tensors.emplace_back(fmt::format("auxiliary.{}", i), auxiliary[i].logits.value());
+  for (std::size_t i = 0; i < auxiliary.size(); ++i)
+    out.tensors.emplace_back(fmt::format("auxiliary.{}", i), auxiliary[i].logits.value().to(DType::f32));
   if (flags.grad) {
     Variable loss = loss_of(logits, labels ? labels->to(x.device()) : Tensor(), 0);
     for (std::size_t i = 0; i < auxiliary.size(); ++i)

@@ -94,6 +94,7 @@ int train(const TrainFlags& flags) {
   vision::check_recipe(recipe);
   if (recipe.threads > 0) kernels::set_threads(static_cast<int>(recipe.threads));
   std::FILE* const talk = flags.json ? stderr : stdout;   // with --json, standard output is data
+  name_gpu(vision::device_of(recipe), talk);
   vision::DataSplits data =
       load_data({.data = recipe.data, .data_dir = recipe.data_dir, .normalize = recipe.normalize, .folder = folder_options(recipe)}, talk);
   const bool on_test = data.test.size() > 0;
@@ -115,8 +116,7 @@ int train(const TrainFlags& flags) {
                           {.resume = flags.resuming, .stop = [] { return stop_requested.load(); }, .progress = talk});
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  fmt::print(talk, "{}, model {} with {} parameters, run folder {}\n",
-             machine_text(recipe.device == "reference" ? Device::reference : Device::cpu), recipe.model,
+  fmt::print(talk, "{}, model {} with {} parameters, run folder {}\n", machine_text(vision::device_of(recipe)), recipe.model,
              with_commas(trainer.network().parameter_count()), folder->path().string());
   std::fflush(talk);
   const vision::TrainingResult result = trainer.run();

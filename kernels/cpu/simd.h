@@ -132,7 +132,18 @@ struct F16 {
     for (int i = 0; i < 16; ++i) lanes[i] = i < n ? float(p[i]) : fill;
     return load(lanes);
   }
+  /// The lanes from `first` to `end` - 1, zeros around them. Reads nothing else.
+  template <class T> FOVEA_INLINE static F16 load_range(const T* p, std::int64_t first, std::int64_t end) {
+    float lanes[16];
+    for (int i = 0; i < 16; ++i) lanes[i] = i >= first && i < end ? float(p[i]) : 0.f;
+    return load(lanes);
+  }
 #if defined(__AVX512F__)   // masked instructions, ten times as fast
+  FOVEA_INLINE static F16 load_range(const float* p, std::int64_t first, std::int64_t end) {
+    F16 r;
+    r.v[0] = (Native)_mm512_maskz_loadu_ps(__mmask16(((1u << end) - 1u) & ~((1u << first) - 1u)), p);
+    return r;
+  }
   FOVEA_INLINE static F16 load_first(const float* p, std::int64_t n, float fill = 0.f) {
     F16 r;
     r.v[0] = (Native)_mm512_mask_loadu_ps((__m512)broadcast(fill), __mmask16((1u << n) - 1u), p);
@@ -146,6 +157,14 @@ struct F16 {
     return r;
   }
 #elif defined(__AVX2__)
+  FOVEA_INLINE static F16 load_range(const float* p, std::int64_t first, std::int64_t end) {
+    F16 r;
+    for (int i = 0; i < kParts; ++i) {
+      const NativeInt mask = first_lanes(end - i * kWidth) & ~first_lanes(first - i * kWidth);
+      r.v[i] = (Native)_mm256_maskload_ps(p + i * kWidth, (__m256i)mask);
+    }
+    return r;
+  }
   FOVEA_INLINE static F16 load_first(const float* p, std::int64_t n, float fill = 0.f) {
     F16 r;
     for (int i = 0; i < kParts; ++i) {

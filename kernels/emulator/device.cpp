@@ -38,16 +38,14 @@ namespace {
 template <Count how> unsigned combine(const Block& b) {
   unsigned n = 0;
   for (int i = 0; i < b.count; ++i) n += b.threads[i].vote;
-  return how == Count::count ? n : how == Count::conjunction ? n == static_cast<unsigned>(b.count) : n > 0;
+  return how == Count::count ? n : n > 0;
 }
 }   // namespace
 
 int barrier_vote(Count how, int predicate) {
   Thread& t = *current;
-  const auto combined = how == Count::count         ? combine<Count::count>
-                        : how == Count::conjunction ? combine<Count::conjunction>
-                                                    : combine<Count::disjunction>;
-  const char* name = how == Count::count ? "__syncthreads_count" : how == Count::conjunction ? "__syncthreads_and" : "__syncthreads_or";
+  const auto combined = how == Count::count ? combine<Count::count> : combine<Count::disjunction>;
+  const char* name = how == Count::count ? "__syncthreads_count" : "__syncthreads_or";
   return static_cast<int>(t.block->barrier(t, predicate != 0, combined, name, FOVEA_SITE));
 }
 
@@ -85,23 +83,9 @@ template <Vote how> void complete_vote(Block&, int, unsigned lanes, void* const*
   for (unsigned rest = lanes; rest; rest &= rest - 1) static_cast<VoteRecord*>(records[std::countr_zero(rest)])->result = result;
 }
 
-unsigned apply(Reduce how, unsigned a, unsigned b) {
-  switch (how) {
-    case Reduce::add: return a + b;
-    case Reduce::min: return std::min(a, b);
-    case Reduce::max: return std::max(a, b);
-    case Reduce::min_signed: return static_cast<unsigned>(std::min(static_cast<int>(a), static_cast<int>(b)));
-    case Reduce::max_signed: return static_cast<unsigned>(std::max(static_cast<int>(a), static_cast<int>(b)));
-    case Reduce::bit_and: return a & b;
-    case Reduce::bit_or: return a | b;
-    case Reduce::bit_xor: return a ^ b;
-  }
-  return 0;
-}
-template <Reduce how> void complete_reduce(Block&, int, unsigned lanes, void* const* records) {
-  unsigned result = static_cast<VoteRecord*>(records[std::countr_zero(lanes)])->value;
-  for (unsigned rest = lanes & (lanes - 1); rest; rest &= rest - 1)
-    result = apply(how, result, static_cast<VoteRecord*>(records[std::countr_zero(rest)])->value);
+void complete_reduce_add(Block&, int, unsigned lanes, void* const* records) {
+  unsigned result = 0;
+  for (unsigned rest = lanes; rest; rest &= rest - 1) result += static_cast<VoteRecord*>(records[std::countr_zero(rest)])->value;
   for (unsigned rest = lanes; rest; rest &= rest - 1) static_cast<VoteRecord*>(records[std::countr_zero(rest)])->result = result;
 }
 
@@ -168,17 +152,10 @@ unsigned vote(Vote how, unsigned mask, int predicate) {
   return record.result;
 }
 
-unsigned reduce(Reduce how, unsigned mask, unsigned value) {
-  static constexpr WarpOp::Complete complete[] = {complete_reduce<Reduce::add>,        complete_reduce<Reduce::min>,
-                                                  complete_reduce<Reduce::max>,        complete_reduce<Reduce::min_signed>,
-                                                  complete_reduce<Reduce::max_signed>, complete_reduce<Reduce::bit_and>,
-                                                  complete_reduce<Reduce::bit_or>,     complete_reduce<Reduce::bit_xor>};
-  static constexpr const char* names[] = {"__reduce_add_sync", "__reduce_min_sync", "__reduce_max_sync", "__reduce_min_sync",
-                                          "__reduce_max_sync", "__reduce_and_sync", "__reduce_or_sync",  "__reduce_xor_sync"};
+unsigned reduce_add(unsigned mask, unsigned value) {
   Thread& t = *current;
   VoteRecord record{.value = value, .result = 0};
-  const int i = static_cast<int>(how);
-  t.block->warp_op(t, {.complete = complete[i], .name = names[i], .mask = mask, .record = &record}, FOVEA_SITE);
+  t.block->warp_op(t, {.complete = complete_reduce_add, .name = "__reduce_add_sync", .mask = mask, .record = &record}, FOVEA_SITE);
   return record.result;
 }
 
@@ -228,32 +205,15 @@ template <class T> T atomic(Atomic how, T* p, T v) {
   do {
     switch (how) {
       case Atomic::add: next = old + v; break;
-      case Atomic::min: next = std::min(old, v); break;
       case Atomic::max: next = std::max(old, v); break;
-      case Atomic::exchange: next = v; break;
-      case Atomic::bit_and: next = old & v; break;
-      case Atomic::bit_or: next = old | v; break;
-      case Atomic::bit_xor: next = old ^ v; break;
       case Atomic::increment: next = old >= v ? 0 : old + 1; break;
     }
   } while (!__atomic_compare_exchange_n(p, &old, next, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
   return old;
 }
-template <class T> T atomic_compare(T* p, T expected, T desired) {
-  Thread& t = *current;
-  if (t.block->checked) {
-    check(t, p, sizeof(T), Access::atomic, FOVEA_SITE);
-    atomic_happens(t);
-  }
-  __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-  return expected;
-}
 template int atomic(Atomic, int*, int);
 template unsigned atomic(Atomic, unsigned*, unsigned);
 template unsigned long long atomic(Atomic, unsigned long long*, unsigned long long);
-template int atomic_compare(int*, int, int);
-template unsigned atomic_compare(unsigned*, unsigned, unsigned);
-template unsigned long long atomic_compare(unsigned long long*, unsigned long long, unsigned long long);
 
 }   // namespace fovea::emulator
 

@@ -31,9 +31,8 @@ std::uint64_t shuffle(Shuffle how, unsigned mask, std::uint64_t value, int lane,
 enum class Vote { ballot, any, all };
 unsigned vote(Vote how, unsigned mask, int predicate);
 unsigned match(bool all, unsigned mask, std::uint64_t value, int* all_equal);
-enum class Reduce { add, min, max, min_signed, max_signed, bit_and, bit_or, bit_xor };
-unsigned reduce(Reduce how, unsigned mask, unsigned value);
-enum class Count { count, conjunction, disjunction };
+unsigned reduce_add(unsigned mask, unsigned value);
+enum class Count { count, disjunction };
 int barrier_vote(Count how, int predicate);
 
 /// 16 bytes as one access, in two registers.
@@ -43,9 +42,8 @@ struct Wide {
 Wide load_wide(const void* p);
 void store_wide(void* p, Wide v);
 
-enum class Atomic { add, min, max, exchange, bit_and, bit_or, bit_xor, increment };
-template <class T> T atomic(Atomic how, T* p, T value);             // int, unsigned, unsigned long long
-template <class T> T atomic_compare(T* p, T expected, T desired);   // the same
+enum class Atomic { add, max, increment };
+template <class T> T atomic(Atomic how, T* p, T value);   // int, unsigned, unsigned long long
 
 template <class T> std::uint64_t to_word(T v) {
   static_assert(std::is_trivially_copyable_v<T> && (sizeof(T) == 4 || sizeof(T) == 8), "4 or 8 bytes");
@@ -72,9 +70,6 @@ constexpr int warpSize = 32;
 // ---- the block -------------------------------------------------------------------------------------------------------------
 void __syncthreads();
 __forceinline__ int __syncthreads_count(int predicate) { return fovea::emulator::barrier_vote(fovea::emulator::Count::count, predicate); }
-__forceinline__ int __syncthreads_and(int predicate) {
-  return fovea::emulator::barrier_vote(fovea::emulator::Count::conjunction, predicate);
-}
 __forceinline__ int __syncthreads_or(int predicate) {
   return fovea::emulator::barrier_vote(fovea::emulator::Count::disjunction, predicate);
 }
@@ -113,44 +108,13 @@ template <class T> __forceinline__ unsigned __match_any_sync(unsigned mask, T v)
 template <class T> __forceinline__ unsigned __match_all_sync(unsigned mask, T v, int* all_equal) {
   return fovea::emulator::match(true, mask, fovea::emulator::to_word(v), all_equal);
 }
-__forceinline__ unsigned __reduce_add_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::add, mask, v);
-}
-__forceinline__ int __reduce_add_sync(unsigned mask, int v) {
-  return int(fovea::emulator::reduce(fovea::emulator::Reduce::add, mask, unsigned(v)));
-}
-__forceinline__ unsigned __reduce_min_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::min, mask, v);
-}
-__forceinline__ int __reduce_min_sync(unsigned mask, int v) {
-  return int(fovea::emulator::reduce(fovea::emulator::Reduce::min_signed, mask, unsigned(v)));
-}
-__forceinline__ unsigned __reduce_max_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::max, mask, v);
-}
-__forceinline__ int __reduce_max_sync(unsigned mask, int v) {
-  return int(fovea::emulator::reduce(fovea::emulator::Reduce::max_signed, mask, unsigned(v)));
-}
-__forceinline__ unsigned __reduce_and_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::bit_and, mask, v);
-}
-__forceinline__ unsigned __reduce_or_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::bit_or, mask, v);
-}
-__forceinline__ unsigned __reduce_xor_sync(unsigned mask, unsigned v) {
-  return fovea::emulator::reduce(fovea::emulator::Reduce::bit_xor, mask, v);
-}
+__forceinline__ unsigned __reduce_add_sync(unsigned mask, unsigned v) { return fovea::emulator::reduce_add(mask, v); }
+__forceinline__ int __reduce_add_sync(unsigned mask, int v) { return int(fovea::emulator::reduce_add(mask, unsigned(v))); }
 
 // ---- atomics, on integers only: a sum of floats would depend on the order ----------------------------------------------------------
-#define FOVEA_ATOMICS(T)                                                                                               \
-  __forceinline__ T atomicAdd(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::add, p, v); }       \
-  __forceinline__ T atomicMin(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::min, p, v); }       \
-  __forceinline__ T atomicMax(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::max, p, v); }       \
-  __forceinline__ T atomicExch(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::exchange, p, v); } \
-  __forceinline__ T atomicAnd(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::bit_and, p, v); }   \
-  __forceinline__ T atomicOr(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::bit_or, p, v); }     \
-  __forceinline__ T atomicXor(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::bit_xor, p, v); }   \
-  __forceinline__ T atomicCAS(T* p, T expected, T desired) { return fovea::emulator::atomic_compare(p, expected, desired); }
+#define FOVEA_ATOMICS(T)                                                                                         \
+  __forceinline__ T atomicAdd(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::add, p, v); } \
+  __forceinline__ T atomicMax(T* p, T v) { return fovea::emulator::atomic(fovea::emulator::Atomic::max, p, v); }
 FOVEA_ATOMICS(int)
 FOVEA_ATOMICS(unsigned)
 FOVEA_ATOMICS(unsigned long long)
@@ -160,7 +124,6 @@ __forceinline__ unsigned atomicInc(unsigned* p, unsigned v) { return fovea::emul
 
 // ---- integers ------------------------------------------------------------------------------------------------------------------
 __forceinline__ int __popc(unsigned v) { return std::popcount(v); }
-__forceinline__ int __popcll(unsigned long long v) { return std::popcount(v); }
 __forceinline__ int __clz(int v) { return std::countl_zero(static_cast<unsigned>(v)); }
 __forceinline__ int __ffs(int v) { return __builtin_ffs(v); }
 __forceinline__ unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((std::uint64_t{a} * b) >> 32); }

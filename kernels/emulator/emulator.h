@@ -45,9 +45,9 @@ extern const Profile sm_80, sm_86, sm_90;
 void set_profile(const Profile& p);   // sm_80 at first, the least of them
 const Profile& profile();
 
-/// Are accesses checked in this build? (It needs -fsanitize=thread on the kernels; see CMakeLists.txt.)
+/// Are accesses checked in this build? (It needs -fsanitize=thread on the kernels: cmake/FoveaCuda.cmake.)
 bool checks_available();
-/// Off: kernels run some three times as fast and nothing is accused. On at first.
+/// Off: kernels run faster and nothing is accused. On at first.
 void set_checks(bool on);
 
 /// The first mistake since the last reset(), if any. It also makes every later call of the runtime fail, as on a card.

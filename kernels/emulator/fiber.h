@@ -1,6 +1,6 @@
 // fiber.h: many threads of control on one host thread. A fiber is a stack and a saved stack pointer; switching to it means to push the
-// registers that a callee must preserve, to exchange the stack pointer, and to pop: about 5 ns, no kernel call. Every CUDA thread of a
-// block is one. Conway 1963, "Design of a Separable Transition-Diagram Compiler", calls them coroutines.
+// registers that a callee must preserve, to exchange the stack pointer, and to pop; the operating system has no part in it. Every CUDA thread
+// of a block is one. Conway 1963, "Design of a Separable Transition-Diagram Compiler", calls them coroutines.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace fovea::emulator {
 
-/// Leaves the stack in use, noting in *from where to go on, and goes on at `to`. fiber.cpp has it, in nine instructions.
+/// Leaves the stack in use, noting in *from where to go on, and goes on at `to`: fiber.cpp.
 extern "C" void fovea_emulator_switch(void** from, void* to);
 
 struct Stack {

@@ -33,16 +33,11 @@ inline float fast_divide(float a, float b) {
   if (std::abs(b) > 0x1p126f && std::isfinite(b)) return std::isinf(a) ? NAN : 0.f;   // as documented
   return perturb(double{a} / b, 2, a + b);
 }
-inline float fast_sin(float x) { return static_cast<float>(std::sin(double{x}) + (perturb(1, 4, x) - 1) * 0x1p23 / 3.5 * 0x1p-22); }
-inline float fast_cos(float x) { return static_cast<float>(std::cos(double{x}) + (perturb(1, 4, x) - 1) * 0x1p23 / 3.5 * 0x1p-22); }
 
 }   // namespace fovea::emulator
 
 inline float rsqrtf(float x) { return fovea::emulator::perturb(1 / std::sqrt(double{x}), 2, x); }
-inline float __frcp_rn(float x) { return 1 / x; }
 inline float __fdividef(float a, float b) { return fovea::emulator::fast_divide(a, b); }
 // The C library has declared functions of these names already, and does not export them.
 #define __expf(x) (::fovea::emulator::fast_exp(x))
 #define __logf(x) (::fovea::emulator::fast_log(x))
-#define __sinf(x) (::fovea::emulator::fast_sin(x))
-#define __cosf(x) (::fovea::emulator::fast_cos(x))

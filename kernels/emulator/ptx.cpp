@@ -78,16 +78,12 @@ void copy_async_commit() { current->groups.push_back({static_cast<std::uint32_t>
 
 void copy_async_wait(int newest) {
   Thread& t = *current;
-  if (newest < 0) {
-    arrive(t, t.copies.size());
-    t.groups.clear();
-  } else if (static_cast<int>(t.groups.size()) > newest) {
-    const std::size_t done = t.groups.size() - newest;
-    const std::uint32_t n = t.groups[done - 1].end;
-    arrive(t, n);
-    t.groups.erase(t.groups.begin(), t.groups.begin() + static_cast<std::ptrdiff_t>(done));
-    for (CopyGroup& g : t.groups) g.end -= n;
-  }
+  if (static_cast<int>(t.groups.size()) <= newest) return;
+  const std::size_t done = t.groups.size() - newest;
+  const std::uint32_t n = t.groups[done - 1].end;
+  arrive(t, n);
+  t.groups.erase(t.groups.begin(), t.groups.begin() + static_cast<std::ptrdiff_t>(done));
+  for (CopyGroup& g : t.groups) g.end -= n;
 }
 
 // ---- ldmatrix ---------------------------------------------------------------------------------------------------------------
@@ -106,11 +102,11 @@ struct MatrixRecord {
   std::uint16_t row[8];   // that this lane pointed at
   std::uint32_t result[4];
 };
-template <int count, bool transpose> void complete_load_matrices(Block& b, int warp, unsigned lanes, void* const* records) {
+template <bool transpose> void complete_load_matrices(Block& b, int warp, unsigned lanes, void* const* records) {
   need_all_lanes(b, warp, lanes);
   for (int lane = 0; lane < kWarp; ++lane) {
     auto& mine = *static_cast<MatrixRecord*>(records[lane]);
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < 4; ++i) {
       const auto element = [&](int r, int c) {
         return static_cast<const MatrixRecord*>(records[8 * i + (transpose ? c : r)])->row[transpose ? r : c];
       };
@@ -122,21 +118,16 @@ template <int count, bool transpose> void complete_load_matrices(Block& b, int w
 
 }   // namespace
 
-Wide load_matrices(const void* row, int count, bool transpose) {
+Wide load_matrices(const void* row, bool transpose) {
   Thread& t = *current;
   const void* site = FOVEA_SITE;
   MatrixRecord record{};
-  if (t.lane() < 8 * count) {
-    if (static_cast<std::size_t>(static_cast<const std::byte*>(row) - t.block->shared) >= kSharedArena)
-      t.block->stopped().fail(t, Mistake::bad_argument, site, "ldmatrix: the row is not in shared memory");
-    if (t.block->checked) check(t, row, 16, Access::read, site);
-    std::memcpy(record.row, row, 16);
-  }
-  WarpOp op{.complete = complete_load_matrices<4, false>, .name = "ldmatrix", .mask = kFullWarp, .record = &record};
-  if (count == 4 && transpose) op.complete = complete_load_matrices<4, true>;
-  if (count == 2) op.complete = transpose ? complete_load_matrices<2, true> : complete_load_matrices<2, false>;
-  if (count == 1) op.complete = transpose ? complete_load_matrices<1, true> : complete_load_matrices<1, false>;
-  t.block->warp_op(t, op, site);
+  if (static_cast<std::size_t>(static_cast<const std::byte*>(row) - t.block->shared) >= kSharedArena)
+    t.block->stopped().fail(t, Mistake::bad_argument, site, "ldmatrix: the row is not in shared memory");
+  if (t.block->checked) check(t, row, 16, Access::read, site);
+  std::memcpy(record.row, row, 16);
+  const auto complete = transpose ? complete_load_matrices<true> : complete_load_matrices<false>;
+  t.block->warp_op(t, {.complete = complete, .name = "ldmatrix", .mask = kFullWarp, .record = &record}, site);
   return std::bit_cast<Wide>(record.result);
 }
 

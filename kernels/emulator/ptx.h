@@ -12,11 +12,11 @@ namespace fovea::emulator {
 /// When: between now and the wait for the group that it is committed to.
 void copy_async(void* to, const void* from, int bytes, int read);
 void copy_async_commit();
-void copy_async_wait(int newest);   // until at most this many of the newest groups are on their way; -1: all, committed or not
+void copy_async_wait(int newest);   // until at most this many of the newest groups are on their way
 
-/// ldmatrix: `count` (1, 2, 4) matrices of 8 x 8 16-bit elements. Lane 8 i + r gives the address of row r of matrix i. Register i of lane l
+/// ldmatrix: four matrices of 8 x 8 16-bit elements. Lane 8 i + r gives the address of row r of matrix i. Register i of lane l
 /// becomes elements (l / 4, 2 (l % 4)) and (l / 4, 2 (l % 4) + 1) of matrix i, or of its transpose.
-Wide load_matrices(const void* row, int count, bool transpose);
+Wide load_matrices(const void* row, bool transpose);
 
 struct Accumulators {
   float v[4];   // (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1) of 16 x 8, for lane 4 g + t

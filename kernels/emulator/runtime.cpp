@@ -142,7 +142,6 @@ const char* cudaGetErrorName(cudaError_t e) {
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorNotSupported: return "cudaErrorNotSupported";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
-    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
   }
   return "cudaErrorUnknown";
 }
@@ -156,10 +155,6 @@ const char* cudaGetErrorString(cudaError_t e) {
   else if (e == s.latest && !s.detail.empty())
     text += ": " + s.detail;
   return text.c_str();
-}
-cudaError_t cudaPeekAtLastError() {
-  FOVEA_ENTER;
-  return state_of_device().latest;
 }
 cudaError_t cudaGetLastError() {
   FOVEA_ENTER;

@@ -186,7 +186,6 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
   streams().events.insert(*e);
   return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t* e) { return cudaEventCreateWithFlags(e, cudaEventDefault); }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   std::lock_guard lock(runtime_mutex());
   if (streams().events.erase(e) == 0) return bad_handle("cudaEventDestroy");
@@ -239,6 +238,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* statu
   *status = stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
+
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* g) {
   FOVEA_ENTER;
   CUstream_st* stream = resolve(s);

@@ -1,9 +1,11 @@
 // test_each_op.cpp: every op that a test file of this folder lists as an OpCase: its shape without values; its gradient against central differences in double on
-// Reference; whole (output and gradients) Cpu against Reference in float32 and bfloat16; the same bits for any number of threads.
+// Reference; whole (output and gradients) Cpu against Reference in float32 and bfloat16; the same bits for any number of threads; and where there
+// is a GPU, real or emulated, Cuda against Reference, twice with the same bits.
 #include <cstring>
 
 #include "autograd/gradcheck.h"
 #include "kernels/parallel.h"
+#include "tensor/cuda.h"
 #include "tests/op_testing.h"
 
 namespace fovea {
@@ -50,6 +52,28 @@ TEST_P(EachOp, CpuMatchesReferenceInBfloat16) {
   const OpCase& c = GetParam();
   expect_same_results(run_op(c, random_inputs(c), {}, DType::bf16, Device::cpu, DType::bf16),
                       run_op(c, random_inputs(c), {}, DType::f64, Device::reference, DType::bf16), c.bf16, "");
+}
+
+/// Fewer sums are in double there, and a bfloat16 product is one of the tensor core's: the bounds are the same.
+TEST_P(EachOp, CudaMatchesReference) {
+  if (!cuda_available()) GTEST_SKIP() << "no GPU";
+  const OpCase& c = GetParam();
+  try {
+    run_op(c, random_inputs(c), {}, DType::f32, Device::cuda, DType::f32);
+  } catch (const std::runtime_error& e) {   // structure.cuda_twins knows which ops those are
+    if (std::string(e.what()).find("without CUDA") != std::string::npos) GTEST_SKIP() << "its Cuda kernel is missing";
+    throw;
+  }
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const std::vector<Tensor> first = run_op(c, random_inputs(c), {}, dtype, Device::cuda, dtype);
+    expect_same_results(first, run_op(c, random_inputs(c), {}, DType::f64, Device::reference, dtype), dtype == DType::f32 ? c.f32 : c.bf16,
+                        name_of(dtype));
+    const std::vector<Tensor> second = run_op(c, random_inputs(c), {}, dtype, Device::cuda, dtype);
+    for (std::size_t i = 0; i < first.size(); ++i)
+      if (first[i].defined()) {
+        EXPECT_EQ(std::memcmp(first[i].host().raw(), second[i].host().raw(), first[i].bytes()), 0) << "result " << i;
+      }
+  }
 }
 
 TEST_P(EachOp, SameBitsForAnyNumberOfThreads) {

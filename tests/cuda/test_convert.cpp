@@ -8,7 +8,7 @@ namespace {
 
 template <class From, class To> void expect_converted(const std::vector<From>& x) {
   std::vector<To> want(x.size());
-  convert(x.data(), want.data(), std::ssize(x));
+  convert(Cpu{}, x.data(), want.data(), std::ssize(x));
   const std::vector<To> got = same_on_every_schedule<To>(
       [&] {
         DeviceArray<From> x_device(x);

@@ -112,10 +112,26 @@ TYPED_TEST(CudaCrossEntropy, ImpossibleProbabilitiesAreMarked) {
     DeviceArray<float> p(b.probabilities), loss(3), kept(9);
     cross_entropy_forward(Cuda{}, static_cast<const T*>(x.data()), CrossEntropyTarget<T>{.probabilities = p.data()}, loss.data(),
                           kept.data(), b.s);
-    const std::vector<float> k = kept.host();
+    const std::vector<float> k = kept.host(), l = loss.host();
     EXPECT_GT(k[2], 0);
     EXPECT_EQ(k[5], -1) << bad;
     EXPECT_GT(k[8], 0);
+    EXPECT_TRUE(l[0] > 0 && std::isnan(l[1]) && l[2] > 0) << bad;
+  }
+}
+
+TYPED_TEST(CudaCrossEntropy, ImpossibleLabelsGiveNaN) {
+  using T = TypeParam;
+  for (std::int64_t bad : {-1, 70}) {
+    Batch<T> b = batch<T>({3, 70}, false, false, 0.1f);
+    b.labels[1] = bad;
+    DeviceArray<T> x(b.x);
+    DeviceArray<std::int64_t> labels(b.labels);
+    DeviceArray<float> loss(3), kept(9);
+    cross_entropy_forward(Cuda{}, static_cast<const T*>(x.data()), CrossEntropyTarget<T>{.labels = labels.data()}, loss.data(), kept.data(),
+                          b.s);
+    const std::vector<float> l = loss.host();
+    EXPECT_TRUE(l[0] > 0 && std::isnan(l[1]) && l[2] > 0) << bad;
   }
 }
 

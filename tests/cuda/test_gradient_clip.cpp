@@ -17,19 +17,27 @@ double squares_on_device(const std::vector<float>& x, const std::vector<Run>& r)
   const std::vector<double> got = same_on_every_schedule<double>(
       [&] {
         DeviceArray<float> x_device(x);
+        DeviceArray<double> sum(2);
         DeviceArray<char> workspace(sum_squares_workspace_bytes<float>(Cuda{}, r.data(), std::ssize(r)));
-        const double sum = sum_squares<float>(Cuda{}, x_device.data(), r.data(), std::ssize(r), workspace.data());
+        sum_squares<float>(Cuda{}, x_device.data(), r.data(), std::ssize(r), sum.data(), workspace.data());
         workspace.expect_guards_untouched();
-        return std::vector<double>{sum};
+        sum.expect_guards_untouched();
+        return sum.host();
       },
       true);
+  EXPECT_TRUE(std::isnan(got[0]) || got[1] == std::sqrt(got[0]));
   return got[0];
+}
+double squares_by_reference(const std::vector<float>& x, const std::vector<Run>& r) {
+  double sum[2];
+  sum_squares<float>(Reference{}, x.data(), r.data(), std::ssize(r), sum, nullptr);
+  return sum[0];
 }
 
 TEST(CudaSumSquares, IsTheReference) {
   const auto r = runs();
   std::vector<float> x = spread<float>(18000, 1);
-  const double want = sum_squares<float>(Reference{}, x.data(), r.data(), std::ssize(r), nullptr);
+  const double want = squares_by_reference(x, r);
   EXPECT_NEAR(squares_on_device(x, r), want, want * 33 * 0x1p-24);   // a thread sums 32 squares in float
   EXPECT_EQ(squares_on_device(x, {}), 0);
   const double before = squares_on_device(x, r);
@@ -43,17 +51,27 @@ TEST(CudaSumSquares, SmallIntegersAreExact) {
   std::vector<float> x = spread<float>(18000, 2);
   for (float& v : x) v = std::round(8 * v);
   const auto r = runs();
-  EXPECT_EQ(squares_on_device(x, r), sum_squares<float>(Reference{}, x.data(), r.data(), std::ssize(r), nullptr));
+  EXPECT_EQ(squares_on_device(x, r), squares_by_reference(x, r));
 }
 
-TEST(CudaSumSquares, MayStayOnTheDevice) {
+TEST(CudaClipNorm, IsTheReference) {
   const auto r = runs();
-  const std::vector<float> x = spread<float>(18000, 1);
-  DeviceArray<float> x_device(x);
-  DeviceArray<double> sum(1);
-  DeviceArray<char> workspace(sum_squares_workspace_bytes<float>(Cuda{}, r.data(), std::ssize(r)));
-  sum_squares<float>(Cuda{}, x_device.data(), r.data(), std::ssize(r), sum.data(), workspace.data());
-  EXPECT_EQ(sum.host()[0], squares_on_device(x, r));
+  const std::vector<float> x = spread<float>(18000, 3);
+  for (const double norm : {0.5, 2., double(INFINITY), double(NAN)})
+    for (const ClipNorm c : {ClipNorm{1}, {1, true}, {INFINITY}}) {
+      const std::vector<float> got = same_on_every_schedule<float>(
+          [&] {
+            DeviceArray<float> x_device(x);
+            DeviceArray<double> n(std::vector<double>{norm});
+            clip_norm<float>(Cuda{}, x_device.data(), r.data(), std::ssize(r), n.data(), c);
+            x_device.expect_guards_untouched();
+            return x_device.host();
+          },
+          norm != 2);
+      std::vector<float> want = x;
+      clip_norm<float>(Reference{}, want.data(), r.data(), std::ssize(r), &norm, c);
+      expect_close(got, want, 2 * 0x1p-24, 0);   // the factor and the product
+    }
 }
 
 TEST(CudaClipValue, IsTheReference) {
@@ -95,9 +113,11 @@ TEST(CudaGradientClip, BytesAreTheContracts) {
   const std::int64_t n = 3 * 8192;
   const kernels::Run all{0, n};
   DeviceArray<float> w(spread<float>(n, 1)), g(spread<float>(n, 2));
-  DeviceArray<double> sum(1);
+  DeviceArray<double> sum(2);
   DeviceArray<char> workspace(sum_squares_workspace_bytes<float>(Cuda{}, &all, 1));
   expect_traffic(4 * n, [&] { sum_squares<float>(Cuda{}, g.data(), &all, 1, sum.data(), workspace.data()); });
+  DeviceArray<double> norm(std::vector<double>{2});
+  expect_traffic(8 * n, [&] { clip_norm<float>(Cuda{}, g.data(), &all, 1, norm.data(), {1}); });
   expect_traffic(8 * n, [&] { clip_value<float>(Cuda{}, g.data(), 0.3, n); });
   // A row that is too long is read again, from a cache.
   expect_traffic(12 * n, [&] { clip_rows<float>(Cuda{}, w.data(), g.data(), {24, 1024}, 0.01, 1e-3); });

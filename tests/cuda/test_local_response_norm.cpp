@@ -2,7 +2,7 @@
 // row and as long as they may be; the same bits under every schedule.
 #include "kernels/local_response_norm.h"
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -67,18 +67,15 @@ TYPED_TEST(CudaLocalResponseNorm, SharesWhatItReads) {
   if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
   const RowShape s{4, 256};
   DeviceArray<T> x(spread<T>(s.rows * s.cols, 1)), y(std::size_t(s.rows * s.cols)), dx(std::size_t(s.rows * s.cols));
-  emulator::set_counting(true);
-  emulator::take_counters();
-  local_response_norm_forward<T>(Cuda{}, x.data(), {}, y.data(), s);
-  local_response_norm_backward<T>(Cuda{}, x.data(), y.data(), {}, dx.data(), s, false);
-  const std::vector<emulator::Counters> launches = emulator::take_counters();
-  emulator::set_counting(false);
+  const std::vector<emulator::Counters> launches = launches_of([&] {
+    local_response_norm_forward<T>(Cuda{}, x.data(), {}, y.data(), s);
+    local_response_norm_backward<T>(Cuda{}, x.data(), y.data(), {}, dx.data(), s, false);
+  });
   ASSERT_EQ(launches.size(), 2u);
   const double array = double(sizeof(T)) * double(s.rows * s.cols);
   // An element's own x and dy are asked for once more beside the windows: those 32 lanes' bytes are in the nearest cache.
-  EXPECT_LE(double(launches[0].global_load_bytes + launches[0].global_store_bytes) - array, 1.5 * 2 * array);
-  EXPECT_LE(double(launches[1].global_load_bytes + launches[1].global_store_bytes) - 3 * array, 1.5 * 3 * array);
-  for (const emulator::Counters& c : launches) EXPECT_LE(c.shared_wavefronts, 1.2 * c.shared_ideal_wavefronts);
+  expect_bytes(launches[0], 2 * array, array);
+  expect_bytes(launches[1], 3 * array, 3 * array);
 }
 #endif
 

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -150,21 +150,19 @@ TYPED_TEST(CudaPooling, MovesWhatMustMove) {
   const Pool2dShape s{2, 64, PoolAxis::windows(8, 2, 2, 0, false), PoolAxis::windows(8, 2, 2, 0, false)};
   DeviceArray<T> x(spread<T>(s.inputs(), 1)), dy(spread<T>(s.outputs(), 1)), y(std::size_t(s.outputs())), dx(std::size_t(s.inputs()));
   DeviceArray<std::uint8_t> which(std::size_t(s.outputs()));
-  emulator::set_counting(true);
-  emulator::take_counters();
-  max_pool2d_forward<T>(Cuda{}, x.data(), y.data(), which.data(), s);
-  max_pool2d_backward<T>(Cuda{}, dy.data(), which.data(), dx.data(), s, false);
-  avg_pool2d_forward<T>(Cuda{}, x.data(), y.data(), s, {});
-  global_avg_pool_forward<T>(Cuda{}, x.data(), y.data(), {2, 64, 64});
-  global_avg_pool_backward<T>(Cuda{}, dy.data(), dx.data(), {2, 64, 64}, false);
-  const std::vector<emulator::Counters> launches = emulator::take_counters();
-  emulator::set_counting(false);
+  const std::vector<emulator::Counters> launches = launches_of([&] {
+    max_pool2d_forward<T>(Cuda{}, x.data(), y.data(), which.data(), s);
+    max_pool2d_backward<T>(Cuda{}, dy.data(), which.data(), dx.data(), s, false);
+    avg_pool2d_forward<T>(Cuda{}, x.data(), y.data(), s, {});
+    global_avg_pool_forward<T>(Cuda{}, x.data(), y.data(), {2, 64, 64});
+    global_avg_pool_backward<T>(Cuda{}, dy.data(), dx.data(), {2, 64, 64}, false);
+  });
   ASSERT_EQ(launches.size(), 5u);
   const double in = double(sizeof(T)) * double(s.inputs()), out = double(sizeof(T)) * double(s.outputs()), places = double(s.outputs());
   const double needed[] = {in + out + places, in + 4 * (out + places), in + out, in, in};   // the gradient: four pixels ask the same window
   for (std::size_t i = 0; i < launches.size(); ++i) {
     SCOPED_TRACE(launches[i].kernel);
-    EXPECT_LE(double(launches[i].global_load_bytes + launches[i].global_store_bytes), 1.5 * needed[i]);
+    expect_bytes(launches[i], needed[i]);
   }
 }
 #endif

@@ -29,7 +29,7 @@ std::int64_t span_of(const std::int64_t* extent, const std::int64_t* step, int r
 template <class E> void expect_copied(const StridedShape& s, bool few = true) {
   const std::vector<E> x = numbered<E>(span_of(s.extent, s.x_step, s.rank)), y = all_99<E>(span_of(s.extent, s.y_step, s.rank));
   std::vector<E> want = y;
-  strided_copy(x.data(), want.data(), s, sizeof(E));
+  strided_copy(Cpu{}, x.data(), want.data(), s, sizeof(E));
   const std::vector<E> got = same_on_every_schedule<E>(
       [&] {
         DeviceArray<E> x_device(x), y_device(y);
@@ -81,9 +81,9 @@ TYPED_TEST(CudaStridedCopy, Boxes) {
     SCOPED_TRACE(testing::Message() << whole << " elements, " << part << " in the box");
     const std::vector<E> x = numbered<E>(whole), y = numbered<E>(part), filled = all_99<E>(whole);
     std::vector<E> out(std::size_t(part), E{99}), in = filled, around = filled;
-    extract(x.data(), out.data(), box, sizeof(E));
-    insert(y.data(), in.data(), box, sizeof(E));
-    embed(y.data(), around.data(), box, sizeof(E));
+    extract(Cpu{}, x.data(), out.data(), box, sizeof(E));
+    insert(Cpu{}, y.data(), in.data(), box, sizeof(E));
+    embed(Cpu{}, y.data(), around.data(), box, sizeof(E));
     DeviceArray<E> x_device(x), y_device(y), out_device(all_99<E>(part)), in_device(filled), around_device(filled);
     extract(Cuda{}, x_device.data(), out_device.data(), box, sizeof(E));
     insert(Cuda{}, y_device.data(), in_device.data(), box, sizeof(E));

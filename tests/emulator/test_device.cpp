@@ -2,9 +2,10 @@
 // documented errors.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 #include "tests/emulator/device_cases.h"
 
 namespace fovea::kernels {
@@ -50,6 +51,10 @@ TEST(EmulatedTensorCore, TakesTf32WithoutItsLowestBits) {
   DeviceArray<float> a_device(a), b_device(b), c_device(c);
   mma_tf32_case(a_device.data(), b_device.data(), c_device.data());
   EXPECT_EQ(c_device.host()[0], 1 + 0x1p-10f);
+  a[0] = std::bit_cast<float>(0x7fffffffu);   // a NaN whose rounding would carry into the sign
+  DeviceArray<float> nan_device(a), sum_device(c);
+  mma_tf32_case(nan_device.data(), b_device.data(), sum_device.data());
+  EXPECT_TRUE(std::isnan(sum_device.host()[0]));
 }
 
 TEST_P(EachSchedule, LoadMatrixIsAsDrawn) {
@@ -69,12 +74,7 @@ TEST_P(EachSchedule, LoadMatrixIsAsDrawn) {
 }
 
 emulator::Counters counted(const std::function<void()>& f) {
-  emulator::take_counters();
-  emulator::set_counting(true);
-  f();
-  check_cuda(cudaDeviceSynchronize(), "counted");
-  emulator::set_counting(false);
-  const auto all = emulator::take_counters();
+  const auto all = launches_of(f);
   EXPECT_EQ(all.size(), 1u);
   return all.empty() ? emulator::Counters{} : all[0];
 }

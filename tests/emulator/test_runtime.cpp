@@ -71,6 +71,11 @@ TEST_F(EmulatedRuntime, RefusesWrongArguments) {
   EXPECT_EQ(cudaFree(d.data() + 1), cudaErrorInvalidValue);
   EXPECT_EQ(cudaFree(nullptr), cudaSuccess);
   EXPECT_EQ(cudaSetDevice(1), cudaErrorInvalidDevice);
+  int devices = 0, device = -1;
+  EXPECT_EQ(cudaGetDeviceCount(&devices), cudaSuccess);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(devices, 1);
+  EXPECT_EQ(device, 0);   // as cudaSetDevice(1) failed
   EXPECT_EQ(cudaStreamSynchronize(reinterpret_cast<cudaStream_t>(8)), cudaErrorInvalidResourceHandle);
   EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidResourceHandle);
   EXPECT_EQ(cudaGetLastError(), cudaSuccess);   // read, and gone
@@ -130,7 +135,10 @@ TEST_F(EmulatedRuntime, EventsOrderStreams) {
     check_cuda(cudaStreamWaitEvent(second, done), "wait");
     check_cuda(cudaMemcpyAsync(y.data(), x.data(), 128, cudaMemcpyDeviceToDevice, second), "copy");
     add_one(y.data(), second);
-    check_cuda(cudaStreamSynchronize(second), "synchronize");
+    check_cuda(cudaEventRecord(done, second), "record");
+    EXPECT_EQ(cudaEventQuery(done), late ? cudaErrorNotReady : cudaSuccess);
+    check_cuda(cudaEventSynchronize(done), "wait for the event");
+    EXPECT_EQ(cudaEventQuery(done), cudaSuccess);
     EXPECT_EQ(y.host()[31], 2.f) << late;
     float ms = 0;
     EXPECT_EQ(cudaEventElapsedTime(&ms, done, done), cudaErrorNotSupported);   // never timed

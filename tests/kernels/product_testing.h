@@ -1,4 +1,4 @@
-// product_testing.h: what the tests of GEMM and convolution share.
+// product_testing.h: what the tests of GEMM and convolution share, on every backend.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/fusion.h"
 #include "kernels/parallel.h"
 
 namespace fovea::kernels {
@@ -87,6 +88,21 @@ template <class To, class From> std::vector<To> converted(const std::vector<From
   return to;
 }
 
+inline std::vector<double> absolute(std::vector<double> v) {
+  for (double& x : v) x = std::abs(x);
+  return v;
+}
+/// |got - want| <= u |want| + (1 + u) (relative * magnitude + absolute), u being what rounding to Got may cost.
+template <class Got>
+void expect_within(const std::vector<Got>& got, const std::vector<double>& want, const std::vector<double>& magnitude, double relative,
+                   double absolute = 0) {
+  const double u = std::is_same_v<Got, bfloat16> ? 0x1p-8 : 0x1p-24;
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_LE(std::abs(double(got[i]) - want[i]), u * std::abs(want[i]) + (1 + u) * (relative * magnitude[i] + absolute))
+        << "at " << i << ": got " << double(got[i]) << ", expected " << want[i];
+}
+
 /// Index of the first element whose bits differ, or -1.
 template <class T> std::int64_t first_difference(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size()) return 0;
@@ -104,6 +120,27 @@ template <class T> double worst_excess(const std::vector<T>& y, const std::vecto
     if (!(excess <= worst)) worst = excess;   // a NaN is the worst
   }
   return y.size() == want.size() ? worst : 1;
+}
+
+/// Are these the batch-norm partials (fusion.h) of y (rows, columns)? A sum of n floats, y or their distances from the first, is off by n 2^-24
+/// of their magnitudes at worst, and as roundings are as good as random, by 4 sqrt(n) 2^-24 (Higham & Mary 2019, "A New Approach to
+/// Probabilistic Rounding Error Analysis", lambda = 4). M2 sums squares, each off by 3 roundings; an error of the mean enters it squared.
+template <class T>
+void expect_partials(const std::vector<float>& partials, const std::vector<T>& y, std::int64_t rows, std::int64_t columns) {
+  ASSERT_EQ(partials.size(), static_cast<std::size_t>(2 * stat_tiles(rows) * columns));
+  for (std::int64_t tile = 0; tile < stat_tiles(rows); ++tile)
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const std::int64_t first = tile * kStatRows, last = std::min(rows, first + kStatRows);
+      const double n = double(last - first), share = 4 * std::sqrt(n) * 0x1p-24;
+      double mean = 0, magnitude = std::abs(double(float(y[first * columns + j]))), m2 = 0;
+      for (std::int64_t i = first; i < last; ++i)
+        mean += double(float(y[i * columns + j])) / n, magnitude += std::abs(double(float(y[i * columns + j]))) / n;
+      for (std::int64_t i = first; i < last; ++i) m2 += std::pow(double(float(y[i * columns + j])) - mean, 2);
+      const double error = (share + 0x1p-24) * magnitude;
+      ASSERT_NEAR(partials[2 * tile * columns + j], mean, error) << "mean of column " << j << ", tile " << tile;
+      ASSERT_NEAR(partials[(2 * tile + 1) * columns + j], m2, (share + 3 * 0x1p-24) * m2 + n * error * error)
+          << "M2 of column " << j << ", tile " << tile;
+    }
 }
 
 /// FNV-1a, 64 bits, of the bytes.

@@ -93,10 +93,32 @@ TEST(BatchNormMerge, JoinsTilesOfUnequalSize) {
     for (std::int64_t c = 0; c < s.channels; ++c) mean[s.channels + c] *= double(part.rows);   // M2
   }
   std::vector<double> mean(3), variance(3);
-  batch_norm_merge(partials.data(), mean.data(), variance.data(), s);
+  batch_norm_merge(Reference{}, partials.data(), mean.data(), variance.data(), s, nullptr);
   const auto want = norm_of<double>(x, s);
   expect_close(mean, want.mean, 1e-14, 0);
   expect_close(variance, want.variance, 1e-13, 0);
+}
+
+TEST(BatchNormAffine, IsTheFormulaAndMovesRunningStatistics) {
+  const std::vector<double> gamma{2, 3}, beta{5, 7}, mean{1, -1}, variance{15, 3};
+  std::vector<double> inv_std(2), scale(2), shift(2), running_mean{0, 10}, running_var{1, 2};
+  BatchNormAffine<double> a{.gamma = gamma.data(),
+                            .beta = beta.data(),
+                            .mean = mean.data(),
+                            .variance = variance.data(),
+                            .eps = 1,
+                            .inv_std = inv_std.data(),
+                            .scale = scale.data(),
+                            .shift = shift.data(),
+                            .momentum = 0.5};
+  batch_norm_affine(Reference{}, a, {4, 2});
+  EXPECT_EQ(inv_std, (std::vector<double>{0.25, 0.5}));
+  EXPECT_EQ(scale, (std::vector<double>{0.5, 1.5}));
+  EXPECT_EQ(shift, (std::vector<double>{4.5, 8.5}));
+  a.running_mean = running_mean.data(), a.running_var = running_var.data();
+  batch_norm_affine(Reference{}, a, {4, 2});
+  EXPECT_EQ(running_mean, (std::vector<double>{0.5, 4.5}));
+  EXPECT_EQ(running_var, (std::vector<double>{10.5, 3}));   // the batch's times 4 / 3
 }
 
 TYPED_TEST(BatchNorm, ScaleShiftMatchesReference) {

@@ -71,8 +71,8 @@ TEST(BFloat16, CpuConversionsMatchTheScalarOnes) {
   on_every_isa([&] {
     std::vector<bfloat16> y(x.size());
     std::vector<float> back(x.size());
-    convert(x.data(), y.data(), n);
-    convert(y.data(), back.data(), n);
+    convert(Cpu{}, x.data(), y.data(), n);
+    convert(Cpu{}, y.data(), back.data(), n);
     for (std::size_t i = 0; i < x.size(); ++i) {
       ASSERT_EQ(y[i].bits, bfloat16(x[i]).bits) << std::hex << std::bit_cast<std::uint32_t>(x[i]);
       ASSERT_EQ(std::bit_cast<std::uint32_t>(back[i]), std::uint32_t{y[i].bits} << 16);
@@ -85,8 +85,8 @@ TEST(Convert, BetweenDoubleAndTheOthers) {
   const auto n = std::int64_t(x.size());
   std::vector<float> f(x.size());
   std::vector<bfloat16> b(x.size());
-  convert(x.data(), f.data(), n);
-  convert(x.data(), b.data(), n);
+  convert(Cpu{}, x.data(), f.data(), n);
+  convert(Cpu{}, x.data(), b.data(), n);
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(f[i], float(x[i]));
   // Rounded once: by way of float, 1 + 2^-8 + 2^-40 would become a tie, and then 1.
   EXPECT_EQ(float(b[3]), 1 + 0x1p-7f);
@@ -94,8 +94,8 @@ TEST(Convert, BetweenDoubleAndTheOthers) {
   EXPECT_EQ(float(b[5]), 1.f);
   EXPECT_EQ(float(b[2]), std::numeric_limits<float>::infinity());
   std::vector<double> from_f(x.size()), from_b(x.size());
-  convert(f.data(), from_f.data(), n);
-  convert(b.data(), from_b.data(), n);
+  convert(Cpu{}, f.data(), from_f.data(), n);
+  convert(Cpu{}, b.data(), from_b.data(), n);
   for (std::size_t i = 0; i < x.size(); ++i) {
     EXPECT_EQ(from_f[i], double(f[i]));
     EXPECT_EQ(from_b[i], double(float(b[i])));

@@ -6,32 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
 #include "kernels/conv2d_depthwise.h"
-#include "tests/kernels/product_testing.h"
+#include "tests/kernels/conv2d_testing.h"
 
 namespace fovea::kernels {
 namespace {
 
 using std::int64_t;
-
-int64_t size_x(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
-int64_t size_w(const Conv2dShape& s) { return s.k * s.taps(); }
-int64_t size_y(const Conv2dShape& s) { return s.rows() * s.k; }
-
-std::string name(const Conv2dShape& s) {
-  std::string t = "x";
-  for (int64_t v : {s.n, s.h, s.w, s.c}) t += ' ' + std::to_string(v);
-  t += "  w";
-  for (int64_t v : {s.k, s.r, s.s}) t += ' ' + std::to_string(v);
-  t += "  stride";
-  for (int64_t v : {s.stride_h, s.stride_w}) t += ' ' + std::to_string(v);
-  t += "  pad";
-  for (int64_t v : {s.pad_h, s.pad_w}) t += ' ' + std::to_string(v);
-  t += "  dilation";
-  for (int64_t v : {s.dilation_h, s.dilation_w}) t += ' ' + std::to_string(v);
-  return t + "  groups " + std::to_string(s.groups) + "  " + isa_name(isa());
-}
 
 const std::vector<Conv2dShape> kShapes = {
     {.n = 1, .h = 1, .w = 1, .c = 1, .k = 1, .r = 1, .s = 1},
@@ -142,22 +123,7 @@ constexpr std::size_t kFirstDepthwise = 25, kLastDepthwise = 41;
 /// Those that Reference's seven loops do in milliseconds.
 bool small(const Conv2dShape& s) { return s.rows() * s.taps() * s.k < 3'000'000; }
 
-template <class T> struct Case {
-  std::vector<T> x, w, dy, residual, dx0;
-  std::vector<float> in_scale, in_shift, scale, shift, dw0;
-  explicit Case(const Conv2dShape& s)
-      : x(random_values<T>(size_x(s), 1)),
-        w(random_values<T>(size_w(s), 2)),
-        dy(random_values<T>(size_y(s), 3)),
-        residual(random_values<T>(size_y(s), 4)),
-        dx0(random_values<T>(size_x(s), 5)),
-        in_scale(random_values<float>(s.c, 6)),
-        in_shift(random_values<float>(s.c, 7)),
-        scale(random_values<float>(s.k, 8)),
-        shift(random_values<float>(s.k, 9)),
-        dw0(random_values<float>(size_w(s), 10)) {}
-  Prologue<T> prologue() const { return {in_scale.data(), in_shift.data(), Activation::relu}; }
-};
+template <class T> using Case = ConvCase<T>;
 
 template <class T> std::vector<T> forward(const Case<T>& c, const Conv2dShape& s, const Prologue<T>& p = {}, const Epilogue<T>& e = {}) {
   std::vector<T> y = c.dy;   // something to accumulate on, or to overwrite
@@ -186,43 +152,25 @@ std::vector<float> weight_gradient(const Case<T>& c, const Conv2dShape& s, const
 double bound(int64_t n) { return 4 * double(n + 4) * 0x1p-24 * 2 * double(n + 2); }
 
 template <class T> void check_all() {
-  for (Isa i : all_isas()) {
-    const WithIsa with(i);
-    for (const Conv2dShape& s : kShapes) {
-      if (i == Isa::baseline && !small(s)) continue;
+  for (const Conv2dShape& s : kShapes)
+    for (const Fusion f : {Fusion{}, {.prologue = true}, {.epilogue = true}, {.prologue = true, .accumulate = true}}) {
+      if (f.epilogue && !small(s)) continue;
       const Case<T> c(s);
-      const auto x = converted<double>(c.x), w = converted<double>(c.w), dy = converted<double>(c.dy),
-                 residual = converted<double>(c.residual);
-      const auto in_scale = converted<double>(c.in_scale), in_shift = converted<double>(c.in_shift), scale = converted<double>(c.scale),
-                 shift = converted<double>(c.shift);
-      const Prologue<double> prologue{in_scale.data(), in_shift.data(), Activation::relu};
-      for (int what = 0; what < 4; ++what) {   // plain, prologue, full epilogue, accumulate
-        if (what == 2 && !small(s)) continue;
-        Epilogue<T> e;
-        Epilogue<double> d;
-        if (what == 2) {
-          e = {.scale = c.scale.data(), .shift = c.shift.data(), .residual = c.residual.data(), .activation = Activation::relu};
-          d = {.scale = scale.data(), .shift = shift.data(), .residual = residual.data(), .activation = Activation::relu};
-        }
-        e.accumulate = d.accumulate = what == 3;
-        const bool pro = what % 2 == 1;
-        auto y = dy;
-        conv2d_forward(Reference{}, x.data(), w.data(), y.data(), s, pro ? prologue : Prologue<double>{}, d, nullptr);
-        ASSERT_LE(worst_excess(forward(c, s, pro ? c.prologue() : Prologue<T>{}, e), y, bound(s.taps())), 0)
-            << "forward " << what << ' ' << name(s);
-
-        auto dw = converted<double>(c.dw0);
-        conv2d_weight_gradient(Reference{}, x.data(), dy.data(), dw.data(), s, pro ? prologue : Prologue<double>{}, what == 3, nullptr);
-        ASSERT_LE(worst_excess(weight_gradient(c, s, pro ? c.prologue() : Prologue<T>{}, what == 3), dw, bound(s.rows())), 0)
-            << "weight gradient " << what << ' ' << name(s);
-      }
-      for (bool accumulate : {false, true}) {
-        auto dx = converted<double>(c.dx0);
-        conv2d_input_gradient(Reference{}, dy.data(), w.data(), dx.data(), s, accumulate, nullptr);
-        ASSERT_LE(worst_excess(input_gradient(c, s, accumulate), dx, bound(s.r * s.s * s.k / s.groups)), 0) << "input gradient " << name(s);
+      const ConvProducts want = conv2d_reference(c, s, f);
+      Epilogue<T> e{.accumulate = f.accumulate};
+      if (f.epilogue) e = {.scale = c.scale.data(), .shift = c.shift.data(), .residual = c.residual.data(), .activation = Activation::relu};
+      const Prologue<T> p = f.prologue ? c.prologue() : Prologue<T>{};
+      for (Isa i : all_isas()) {
+        if (i == Isa::baseline && !small(s)) continue;
+        const WithIsa with(i);
+        const std::string what = name(s) + (f.prologue ? " prologue" : "") + (f.epilogue ? " epilogue" : "") +
+                                 (f.accumulate ? " accumulate" : "") + ' ' + isa_name(i);
+        ASSERT_LE(worst_excess(forward(c, s, p, e), want.y, bound(s.taps())), 0) << "forward " << what;
+        ASSERT_LE(worst_excess(weight_gradient(c, s, p, f.accumulate), want.dw, bound(s.rows())), 0) << "weight gradient " << what;
+        ASSERT_LE(worst_excess(input_gradient(c, s, f.accumulate), want.dx, bound(s.r * s.s * s.k / s.groups)), 0)
+            << "input gradient " << what;
       }
     }
-  }
 }
 TEST(Conv2d, FollowsTheDefinition) { check_all<float>(); }
 TEST(Conv2d, FollowsTheDefinitionBf16) { check_all<bfloat16>(); }
@@ -233,19 +181,15 @@ TEST(Conv2d, IsDepthwise) {
 }
 
 TEST(Conv2d, SmallIntegersAreExact) {
-  for (Isa i : all_isas()) {
-    const WithIsa with(i);
-    for (const Conv2dShape& s : kShapes) {
-      if (!small(s)) continue;
-      Case<float> c(s);
-      c.x = small_integers<float>(size_x(s), 1), c.w = small_integers<float>(size_w(s), 2), c.dy = small_integers<float>(size_y(s), 3);
-      auto y = c.dy, dx = c.dx0, dw = c.dw0;
-      conv2d_forward(Reference{}, c.x.data(), c.w.data(), y.data(), s, Prologue<float>{}, Epilogue<float>{}, nullptr);
-      conv2d_input_gradient(Reference{}, c.dy.data(), c.w.data(), dx.data(), s, false, nullptr);
-      conv2d_weight_gradient(Reference{}, c.x.data(), c.dy.data(), dw.data(), s, Prologue<float>{}, false, nullptr);
-      EXPECT_EQ(first_difference(forward(c, s), y), -1) << name(s);
-      EXPECT_EQ(first_difference(input_gradient(c, s), dx), -1) << name(s);
-      EXPECT_EQ(first_difference(weight_gradient(c, s), dw), -1) << name(s);
+  for (const Conv2dShape& s : kShapes) {
+    if (!small(s)) continue;
+    const Case<float> c(s, true);
+    const ConvProducts want = conv2d_reference(c, s, {});
+    for (Isa i : all_isas()) {
+      const WithIsa with(i);
+      EXPECT_EQ(first_difference(forward(c, s), converted<float>(want.y)), -1) << name(s) << ' ' << isa_name(i);
+      EXPECT_EQ(first_difference(input_gradient(c, s), converted<float>(want.dx)), -1) << name(s) << ' ' << isa_name(i);
+      EXPECT_EQ(first_difference(weight_gradient(c, s), converted<float>(want.dw)), -1) << name(s) << ' ' << isa_name(i);
     }
   }
 }

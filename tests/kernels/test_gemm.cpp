@@ -6,27 +6,12 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/gemm.h"
-#include "kernels/parallel.h"
-#include "tests/kernels/product_testing.h"
+#include "tests/kernels/gemm_testing.h"
 
 namespace fovea::kernels {
 namespace {
 
 using std::int64_t;
-
-/// Sizes of the three buffers of a product.
-int64_t span_of(int64_t rows, int64_t row, int64_t cols, int64_t batch, int64_t stride) {
-  return rows == 0 || cols == 0 ? 0 : (batch - 1) * stride + (rows - 1) * row + cols;
-}
-int64_t floats_a(const GemmShape& s) {
-  return s.transpose_a ? span_of(s.k, s.row_a(), s.m, s.batch, s.stride_a) : span_of(s.m, s.row_a(), s.k, s.batch, s.stride_a);
-}
-int64_t floats_b(const GemmShape& s) {
-  return s.transpose_b ? span_of(s.n, s.row_b(), s.k, s.batch, s.stride_b) : span_of(s.k, s.row_b(), s.n, s.batch, s.stride_b);
-}
-int64_t floats_c(const GemmShape& s) { return span_of(s.m, s.row_c(), s.n, s.batch, s.stride_c); }
 
 template <class T, class TC>
 std::vector<TC> run(const std::vector<T>& a, const std::vector<T>& b, std::vector<TC> c, const GemmShape& s, const Epilogue<TC>& e = {}) {
@@ -36,76 +21,61 @@ std::vector<TC> run(const std::vector<T>& a, const std::vector<T>& b, std::vecto
   return c;
 }
 
-/// The textbook loop in floats: one fma chain per output.
-std::vector<float> chain(const std::vector<float>& a, const std::vector<float>& b, std::vector<float> c, const GemmShape& s) {
-  for (int64_t z = 0; z < s.batch; ++z)
-    for (int64_t i = 0; i < s.m; ++i)
-      for (int64_t j = 0; j < s.n; ++j) {
-        float sum = 0;
-        for (int64_t k = 0; k < s.k; ++k)
-          sum = std::fma(a[z * s.stride_a + (s.transpose_a ? k * s.row_a() + i : i * s.row_a() + k)],
-                         b[z * s.stride_b + (s.transpose_b ? j * s.row_b() + k : k * s.row_b() + j)], sum);
-        c[z * s.stride_c + i * s.row_c() + j] = sum;
-      }
-  return c;
-}
-
 std::vector<GemmShape> shapes() {
   std::vector<GemmShape> list;
-  for (bool ta : {false, true})
-    for (bool tb : {false, true}) {
-      for (auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
-                             {3, 5, 7},
-                             {13, 33, 17},
-                             {97, 31, 64},
-                             {96, 64, 48},
-                             {12, 32, 1},
-                             {5, 16, 600},
-                             {1, 100, 37},
-                             {193, 10, 64},
-                             {2, 3, 0},
-                             {0, 3, 2},
-                             {3, 0, 2},
-                             {101, 300, 1100},
-                             {7, 48, 512}})
-        list.push_back({.m = m, .n = n, .k = k, .transpose_a = ta, .transpose_b = tb});
-      // padded rows
-      list.push_back({.m = 19, .n = 21, .k = 23, .transpose_a = ta, .transpose_b = tb, .lda = 31, .ldb = 37, .ldc = 40});
-      // batches: apart, repeating B, repeating A, one tall matrix
-      list.push_back(
-          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 4, .stride_a = 40, .stride_b = 50, .stride_c = 60});
-      list.push_back(
-          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 41, .stride_b = 0, .stride_c = 33});
-      list.push_back(
-          {.m = 5, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 0, .stride_b = 42, .stride_c = 30});
-      list.push_back(
-          {.m = 50, .n = 6, .k = 7, .transpose_a = ta, .transpose_b = tb, .batch = 3, .stride_a = 350, .stride_b = 0, .stride_c = 300});
-    }
+  for (auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                         {3, 5, 7},
+                         {13, 33, 17},
+                         {97, 31, 64},
+                         {96, 64, 48},
+                         {12, 32, 1},
+                         {5, 16, 600},
+                         {1, 100, 37},
+                         {193, 10, 64},
+                         {2, 3, 0},
+                         {0, 3, 2},
+                         {3, 0, 2},
+                         {101, 300, 1100},
+                         {7, 48, 512}})
+    list.push_back({.m = m, .n = n, .k = k});
+  // padded rows
+  list.push_back({.m = 19, .n = 21, .k = 23, .lda = 31, .ldb = 37, .ldc = 40});
+  // batches: apart, repeating B, repeating A, one tall matrix
+  list.push_back({.m = 5, .n = 6, .k = 7, .batch = 4, .stride_a = 40, .stride_b = 50, .stride_c = 60});
+  list.push_back({.m = 5, .n = 6, .k = 7, .batch = 3, .stride_a = 41, .stride_b = 0, .stride_c = 33});
+  list.push_back({.m = 5, .n = 6, .k = 7, .batch = 3, .stride_a = 0, .stride_b = 42, .stride_c = 30});
+  list.push_back({.m = 50, .n = 6, .k = 7, .batch = 3, .stride_a = 350, .stride_b = 0, .stride_c = 300});
+  list = in_every_layout(list);
   // more right matrices than are packed at a time (16 MB)
   list.push_back({.m = 2, .n = 64, .k = 2000, .batch = 40, .stride_a = 4000, .stride_b = 128000, .stride_c = 128});
   return list;
-}
-
-std::string name(const GemmShape& s) {
-  return "m " + std::to_string(s.m) + " n " + std::to_string(s.n) + " k " + std::to_string(s.k) + (s.transpose_a ? " A^T" : "") +
-         (s.transpose_b ? " B^T" : "") + " batch " + std::to_string(s.batch);
 }
 
 TEST(Gemm, IsTheTextbookLoopBitForBit) {
   for (Isa isa : fused_isas()) {
     const WithIsa with(isa);
     for (const GemmShape& s : shapes()) {
-      const auto a = random_values<float>(floats_a(s), 1), b = random_values<float>(floats_b(s), 2),
-                 c = random_values<float>(floats_c(s), 3);
+      const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3);
       EXPECT_EQ(first_difference(run(a, b, c, s), chain(a, b, c, s)), -1)
           << name(s) << ' ' << isa_name(isa);   // gaps between rows stay as they were
+    }
+    const GemmShape s{.m = 19, .n = 21, .k = 23, .ldc = 40};   // and epilogues are done operation by operation
+    const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
+               residual = random_values<float>(size_c(s), 4), scale = random_values<float>(s.n, 5), shift = random_values<float>(s.n, 6);
+    for (int parts = 0; parts < 16; ++parts) {
+      const Epilogue<float> e{.scale = parts & 1 ? scale.data() : nullptr,
+                              .shift = parts & 2 ? shift.data() : nullptr,
+                              .residual = parts & 4 ? residual.data() : nullptr,
+                              .activation = parts & 8 ? Activation::relu : Activation::none,
+                              .accumulate = parts == 0};
+      EXPECT_EQ(first_difference(run(a, b, c, s, e), chain(a, b, c, s, e)), -1) << parts << ' ' << isa_name(isa);
     }
   }
 }
 
 TEST(Gemm, BitsAreTheSameForEveryThreadCountAndInstructionSet) {
   for (const GemmShape& s : {GemmShape{.m = 101, .n = 300, .k = 1100}, {.m = 300, .n = 10, .k = 64, .transpose_b = true}}) {
-    const auto a = random_values<float>(floats_a(s), 1), b = random_values<float>(floats_b(s), 2), c = random_values<float>(floats_c(s), 3);
+    const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3);
     const auto partials = [&](std::vector<float>& p) {
       p.assign(static_cast<std::size_t>(2 * stat_tiles(s.m) * s.n), -1.f);
       return run(a, b, c, s, {.partials = p.data()});
@@ -129,8 +99,8 @@ TEST(Gemm, SmallIntegersAreExact) {
     const WithIsa with(isa);
     for (const GemmShape& s : shapes()) {
       if (s.k > 1000) continue;   // sums stay below 2^24 (float); bfloat16 holds integers to 256 exactly, so compare in float
-      const auto a = small_integers<float>(floats_a(s), 1), b = small_integers<float>(floats_b(s), 2);
-      std::vector<float> c(static_cast<std::size_t>(floats_c(s))), want = c;
+      const auto a = small_integers<float>(size_a(s), 1), b = small_integers<float>(size_b(s), 2);
+      std::vector<float> c(static_cast<std::size_t>(size_c(s))), want = c;
       gemm(Reference{}, a.data(), b.data(), want.data(), s, Epilogue<float>{}, nullptr);
       EXPECT_EQ(first_difference(run(a, b, c, s), want), -1) << name(s) << ' ' << isa_name(isa);
       const auto y = run<bfloat16, float>(converted<bfloat16>(a), converted<bfloat16>(b), c, s);
@@ -146,8 +116,8 @@ template <class T, class TC> void check_epilogues() {
     for (const GemmShape& s : shapes())
       for (int what = 0; what < 8; ++what) {
         if (s.k > 1000 && what > 1) continue;
-        const auto a = random_values<T>(floats_a(s), 1), b = random_values<T>(floats_b(s), 2);
-        const auto c = random_values<TC>(floats_c(s), 3), residual = random_values<TC>(floats_c(s), 4);
+        const auto a = random_values<T>(size_a(s), 1), b = random_values<T>(size_b(s), 2);
+        const auto c = random_values<TC>(size_c(s), 3), residual = random_values<TC>(size_c(s), 4);
         const auto scale = random_values<float>(s.n, 5), shift = random_values<float>(s.n, 6);
         const auto scale_d = converted<double>(scale), shift_d = converted<double>(shift), residual_d = converted<double>(residual);
         Epilogue<TC> e;
@@ -218,8 +188,8 @@ TEST(Gemm, StoredHashes) {
   for (Isa isa : fused_isas()) {
     const WithIsa with(isa);
     for (const Case& c : cases) {
-      const auto a = random_values<float>(floats_a(c.s), 11), b = random_values<float>(floats_b(c.s), 12);
-      const std::vector<float> y(static_cast<std::size_t>(floats_c(c.s)));
+      const auto a = random_values<float>(size_a(c.s), 11), b = random_values<float>(size_b(c.s), 12);
+      const std::vector<float> y(static_cast<std::size_t>(size_c(c.s)));
       EXPECT_EQ(hash(run(a, b, y, c.s)), c.f32) << name(c.s) << ' ' << isa_name(isa);
       EXPECT_EQ(hash(run(converted<bfloat16>(a), converted<bfloat16>(b), converted<bfloat16>(y), c.s)), c.bf16)
           << name(c.s) << ' ' << isa_name(isa);

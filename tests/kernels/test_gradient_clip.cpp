@@ -1,6 +1,7 @@
 // test_gradient_clip.cpp: sums of squares, clipping by value and by row: Cpu against Reference, edges, the same bits everywhere.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <vector>
@@ -15,7 +16,10 @@ const std::vector<Run> kRuns{{0, 1}, {16, 33}, {48, 48}, {50, 1050}, {1056, 1056
 
 template <class B> double squares(B be, const std::vector<float>& x, const std::vector<Run>& runs) {
   std::vector<std::byte> workspace(sum_squares_workspace_bytes<float>(be, runs.data(), std::ssize(runs)));
-  return sum_squares(be, x.data(), runs.data(), std::ssize(runs), workspace.data());
+  double sum[2];
+  sum_squares(be, x.data(), runs.data(), std::ssize(runs), sum, workspace.data());
+  EXPECT_TRUE(std::isnan(sum[0]) || sum[1] == std::sqrt(sum[0]));
+  return sum[0];
 }
 
 // A lane sums 8192 / 64 squares, in float: 130 roundings at most, of a part each, all positive.
@@ -32,6 +36,25 @@ TEST(SumSquares, CpuMatchesReference) {
     EXPECT_TRUE(std::isnan(squares(Cpu{}, y, kRuns)));
     y[17] = -std::numeric_limits<float>::infinity();
     EXPECT_EQ(squares(Cpu{}, y, kRuns), std::numeric_limits<double>::infinity());
+  });
+}
+
+TEST(ClipNorm, CpuMatchesReferenceAndLeavesWhatLiesBetweenRuns) {
+  constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+  on_every_isa([&] {
+    for (const double norm : {0., 0.5, 2., 1000., kInf, kNaN})
+      for (const ClipNorm c : {ClipNorm{1}, {1, true}, {kInf}}) {
+        const auto x = spread<float>(22000, 7);
+        auto got = x, want = x;
+        clip_norm(Cpu{}, got.data(), kRuns.data(), std::ssize(kRuns), &norm, c);
+        clip_norm(Reference{}, want.data(), kRuns.data(), std::ssize(kRuns), &norm, c);
+        expect_close(got, want, 2 * 0x1p-24, 0);   // the factor and the product
+        EXPECT_EQ(got[40], x[40]);
+        const bool left = norm < 1 || c.most == kInf || (c.keep_non_finite && !(norm < kInf));
+        EXPECT_TRUE(!left || got == x) << norm;
+        EXPECT_TRUE(left || norm != 2 || std::abs(got[20] - x[20] / 2) < 1e-6);
+        EXPECT_TRUE(left || !std::isnan(norm) || std::isnan(got[20]));
+      }
   });
 }
 

@@ -20,6 +20,7 @@ float exp_of(float x) { return under_test::exp(under_test::broadcast(x))[0]; }
 float log_of(float x) { return under_test::log(under_test::broadcast(x))[0]; }
 float sigmoid_of(float x) { return under_test::sigmoid(under_test::broadcast(x))[0]; }
 float tanh_of(float x) { return under_test::tanh(under_test::broadcast(x))[0]; }
+float exp_beside_1_of(float x) { return under_test::exp_beside_1(under_test::broadcast(x))[0]; }
 float exp_below_88_of(float x) { return under_test::exp_below_88(under_test::broadcast(x))[0]; }
 float normal_cdf_of(float x) { return under_test::normal_cdf(under_test::broadcast(x))[0]; }
 float gelu_slope_of(float x) { return under_test::gelu_slope(under_test::broadcast(x))[0]; }
@@ -100,6 +101,15 @@ template <class F, class G> double worst_ulps(F f, G exact, float limit) {
   for (float x = limit; x > 1e-30f; x *= 0.9995f)
     for (const float v : {x, -x}) worst = std::max(worst, ulps(f(v), exact(double(v))));
   return worst;
+}
+
+TEST(Math, ExpBesideOneIsExpToAShareOfOne) {
+  for (float x = -90.f; x <= 0.f; x += 0.00031f) EXPECT_NEAR(exp_beside_1_of(x), std::exp(double(x)), 2e-7) << x;
+  for (float x = -1.f; x <= 0.f; x += 0.0000107f) EXPECT_NEAR(exp_beside_1_of(x), std::exp(double(x)), 2e-7) << x;
+  EXPECT_EQ(exp_beside_1_of(0.f), 1.f);
+  EXPECT_EQ(exp_beside_1_of(-kInf), 0.f);
+  EXPECT_TRUE(std::isnan(exp_beside_1_of(kNaN)));
+  EXPECT_TRUE(std::isnan(exp_beside_1_of(-kNaN)));
 }
 
 TEST(Math, ExpBelow88IsExpWhereItsResultIsNormal) {

@@ -1,23 +1,21 @@
 // test_optimizer_steps.cpp: Adam, RMSprop, LARS and LAMB: Cpu against Reference for every combination of options, each step's first
 // value by hand, the same bits for any number of threads.
-#include <gtest/gtest.h>
+#include "tests/kernels/optimizer_testing.h"
 
 #include <cstddef>
-#include <vector>
-
-#include "kernels/adam.h"
-#include "kernels/lamb.h"
-#include "kernels/lars.h"
-#include "kernels/rmsprop.h"
-#include "tests/kernels/variants.h"
 
 namespace fovea::kernels {
 namespace {
 
 const std::vector<std::int64_t> kLengths{0, 1, 15, 16, 17, 33, 1000, 8192 + 5, 40003};
 
-// Weights below 1, gradients below 1: steps of at most a few lr = 0.1. Near 1 the float operations of a step round 10 times at most.
-constexpr double kTolerance = 10 * 0x1p-24;
+/// On this instruction set.
+const auto check = [](const Arrays& start, const std::vector<double>& tolerance, const auto& step) {
+  Arrays got = start;
+  step(Cpu{}, pointers_to(got));
+  expect_step(got, start, tolerance, step);
+};
+const auto memory = [](auto, std::size_t bytes) { return std::vector<std::byte>(bytes); };
 
 TEST(AdamReference, FirstStepByHand) {
   for (const bool decoupled : {false, true}) {
@@ -32,20 +30,8 @@ TEST(AdamReference, FirstStepByHand) {
 }
 
 TEST(Adam, CpuMatchesReference) {
-  on_every_isa([&] {
-    for (const std::int64_t n : kLengths)
-      for (const bool decoupled : {false, true})
-        for (const double weight_decay : {0., 0.1}) {
-          const AdamStep o{.lr = 0.1, .weight_decay = weight_decay, .decoupled = decoupled, .bias1 = 0.19, .bias2 = 0.002};
-          auto w = spread<float>(n, 1), m = spread<float>(n, 2), v = spread<float>(n, 3, 1.01);
-          const auto g = spread<float>(n, 4);
-          auto w_want = w, m_want = m, v_want = v;
-          adam_step(Cpu{}, w.data(), g.data(), m.data(), v.data(), o, n);
-          adam_step(Reference{}, w_want.data(), g.data(), m_want.data(), v_want.data(), o, n);
-          expect_close(w, w_want, 0, kTolerance, "w");
-          expect_close(m, m_want, 0, kTolerance, "m");
-          expect_close(v, v_want, 0, kTolerance, "v");
-        }
+  on_every_isa([] {
+    for (const std::int64_t n : kLengths) adam_cases(n, check);
   });
 }
 
@@ -61,34 +47,8 @@ TEST(RmspropReference, FirstStepByHand) {
 }
 
 TEST(Rmsprop, CpuMatchesReference) {
-  on_every_isa([&] {
-    for (const std::int64_t n : kLengths)
-      for (const double momentum : {0., 0.9})
-        for (const bool centered : {false, true})
-          for (const bool eps_inside : {false, true})
-            for (const bool lr_in_velocity : {false, true}) {
-              const RmspropStep o{.lr = 0.1,
-                                  .alpha = 0.9,
-                                  .eps = 0.01,
-                                  .weight_decay = 0.1,
-                                  .momentum = momentum,
-                                  .centered = centered,
-                                  .eps_inside = eps_inside,
-                                  .lr_in_velocity = lr_in_velocity};
-              auto w = spread<float>(n, 5), v = spread<float>(n, 6, 2.1), m = spread<float>(n, 7), b = spread<float>(n, 8);
-              const auto g = spread<float>(n, 9);
-              auto w_want = w, v_want = v, m_want = m, b_want = b;
-              const auto step = [&](auto be, auto& w1, auto& v1, auto& m1, auto& b1) {
-                rmsprop_step(be, w1.data(), g.data(), v1.data(), centered ? m1.data() : nullptr, momentum != 0 ? b1.data() : nullptr, o, n);
-              };
-              step(Cpu{}, w, v, m, b);
-              step(Reference{}, w_want, v_want, m_want, b_want);
-              // The velocity is g over a root of 0.1 and more, below 4.
-              expect_close(w, w_want, 0, 4 * kTolerance, "w");
-              expect_close(v, v_want, 0, 2 * kTolerance, "v");
-              expect_close(m, m_want, 0, kTolerance, "m");
-              expect_close(b, b_want, 0, 4 * kTolerance, "b");
-            }
+  on_every_isa([] {
+    for (const std::int64_t n : kLengths) rmsprop_cases(n, check);
   });
 }
 
@@ -100,25 +60,6 @@ TEST(Rmsprop, VarianceIsNeverNegative) {
     rmsprop_step<float>(Cpu{}, w.data(), g.data(), v.data(), m.data(), nullptr, {.lr = 0.1, .alpha = 0.99, .eps = 1, .centered = true}, 20);
     for (const float x : w) EXPECT_FLOAT_EQ(x, 0.95f);
   });
-}
-
-/// Tensors of odd lengths with gaps between them, the last longer than two pieces.
-struct Tensors {
-  std::vector<Run> runs{{0, 1}, {16, 33}, {48, 48}, {48, 48 + 1000}, {1056, 1056 + 20003}};
-  std::int64_t n = 1056 + 20003 + 5;
-  std::int64_t count() const { return std::ssize(runs); }
-};
-
-template <class B>
-void step(B be, const LarsStep& o, const Tensors& t, std::vector<float>& w, const std::vector<float>& g, std::vector<float>& v) {
-  std::vector<std::byte> workspace(lars_workspace_bytes<float>(be, t.runs.data(), t.count()));
-  lars_step(be, w.data(), g.data(), o.momentum != 0 ? v.data() : nullptr, o, t.runs.data(), t.count(), workspace.data());
-}
-template <class B>
-void step(B be, const LambStep& o, const Tensors& t, std::vector<float>& w, const std::vector<float>& g, std::vector<float>& m,
-          std::vector<float>& v) {
-  std::vector<std::byte> workspace(lamb_workspace_bytes<float>(be, t.runs.data(), t.count()));
-  lamb_step(be, w.data(), g.data(), m.data(), v.data(), o, t.runs.data(), t.count(), workspace.data());
 }
 
 TEST(LarsReference, ByHand) {
@@ -134,28 +75,7 @@ TEST(LarsReference, ByHand) {
 }
 
 TEST(Lars, CpuMatchesReference) {
-  const Tensors t;
-  on_every_isa([&] {
-    for (const double momentum : {0., 0.9})
-      for (const bool nesterov : {false, true})
-        for (const bool adapt : {false, true})
-          for (const bool first : {false, true}) {
-            const LarsStep o{.lr = 0.1,
-                             .momentum = momentum,
-                             .weight_decay = 0.1,
-                             .trust_coefficient = 0.5,
-                             .nesterov = nesterov,
-                             .adapt = adapt,
-                             .first = first};
-            auto w = spread<float>(t.n, 10), v = spread<float>(t.n, 11);
-            const auto g = spread<float>(t.n, 12);
-            auto w_want = w, v_want = v;
-            step(Cpu{}, o, t, w, g, v);
-            step(Reference{}, o, t, w_want, g, v_want);
-            expect_close(w, w_want, 0, kTolerance, "w");
-            expect_close(v, v_want, 0, kTolerance, "v");
-          }
-  });
+  on_every_isa([] { lars_cases(Tensors(), memory, check); });
 }
 
 TEST(LambReference, ByHand) {
@@ -172,21 +92,7 @@ TEST(LambReference, ByHand) {
 }
 
 TEST(Lamb, CpuMatchesReference) {
-  const Tensors t;
-  on_every_isa([&] {
-    for (const bool adapt : {false, true})
-      for (const double weight_decay : {0., 0.1}) {
-        const LambStep o{.lr = 0.1, .eps = 1e-3, .weight_decay = weight_decay, .adapt = adapt, .bias1 = 0.19, .bias2 = 0.02};
-        auto w = spread<float>(t.n, 13), m = spread<float>(t.n, 14), v = spread<float>(t.n, 15, 1.5);
-        const auto g = spread<float>(t.n, 16);
-        auto w_want = w, m_want = m, v_want = v;
-        step(Cpu{}, o, t, w, g, m, v);
-        step(Reference{}, o, t, w_want, g, m_want, v_want);
-        expect_close(w, w_want, 0, 2 * kTolerance, "w");   // |m^| / sqrt(v^) is below 2
-        expect_close(m, m_want, 0, kTolerance, "m");
-        expect_close(v, v_want, 0, 2 * kTolerance, "v");
-      }
-  });
+  on_every_isa([] { lamb_cases(Tensors(), memory, check); });
 }
 
 TEST(OptimizerSteps, SameBits) {
@@ -203,9 +109,12 @@ TEST(OptimizerSteps, SameBits) {
     rmsprop_step(Cpu{}, w.data(), g.data(), v.data(), m.data(), b.data(), {.lr = 0.1, .momentum = 0.9, .centered = true}, n);
     hash = hash_of(b, hash_of(w, hash));
     const Tensors t;
-    step(Cpu{}, LarsStep{.lr = 0.1, .weight_decay = 0.1}, t, w, g, b);
+    auto workspace = memory(Cpu{}, lars_workspace_bytes<float>(Cpu{}, t.runs.data(), t.count()));
+    lars_step(Cpu{}, w.data(), g.data(), b.data(), {.lr = 0.1, .weight_decay = 0.1}, t.runs.data(), t.count(), workspace.data());
     hash = hash_of(b, hash_of(w, hash));
-    step(Cpu{}, LambStep{.lr = 0.1, .weight_decay = 0.1, .bias1 = 0.5, .bias2 = 0.5}, t, w, g, m, v);
+    workspace = memory(Cpu{}, lamb_workspace_bytes<float>(Cpu{}, t.runs.data(), t.count()));
+    lamb_step(Cpu{}, w.data(), g.data(), m.data(), v.data(), {.lr = 0.1, .weight_decay = 0.1, .bias1 = 0.5, .bias2 = 0.5}, t.runs.data(),
+              t.count(), workspace.data());
     return hash_of(v, hash_of(m, hash_of(w, hash)));
   });
 }

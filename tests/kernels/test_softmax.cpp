@@ -112,7 +112,7 @@ TYPED_TEST(Softmax, SameBits) {
   using T = TypeParam;
   const RowShape s{301, 107};
   const auto x = logits<T>(s, 36), dy = spread<T>(s.rows * s.cols, 37);
-  expect_same_bits(std::is_same_v<T, float> ? 0xcde425b8ce24a165 : 0x17596a2456c12c4f, [&] {
+  expect_same_bits(std::is_same_v<T, float> ? 0xac7d47d38fb5aef4 : 0x17596a2456c12c4f, [&] {
     std::vector<T> y(x.size()), log_y(x.size()), dx = x;
     softmax_forward(Cpu{}, x.data(), y.data(), s);
     log_softmax_forward(Cpu{}, x.data(), log_y.data(), s);

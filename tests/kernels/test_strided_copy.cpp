@@ -36,7 +36,7 @@ template <class E> void expect_copied(const StridedShape& s) {
   for (const int t : {1, 3}) {
     set_threads(t);
     std::vector<E> got = y;
-    strided_copy(x.data(), got.data(), s, sizeof(E));
+    strided_copy(Cpu{}, x.data(), got.data(), s, sizeof(E));
     ASSERT_TRUE(got == want) << "elements of " << sizeof(E) << " bytes, " << t << " threads";
   }
 }
@@ -64,7 +64,7 @@ TEST(StridedCopy, LargeTransposesAreStreamed) {   // past 16 MB; rows of y align
     const std::int64_t cols = 2117;
     std::vector<std::uint32_t> x(static_cast<std::size_t>(rows * cols)), y(x.size());
     std::iota(x.begin(), x.end(), 0u);
-    strided_copy(x.data(), y.data(), {.rank = 2, .extent = {cols, rows}, .x_step = {1, cols}, .y_step = {rows, 1}}, 4);
+    strided_copy(Cpu{}, x.data(), y.data(), {.rank = 2, .extent = {cols, rows}, .x_step = {1, cols}, .y_step = {rows, 1}}, 4);
     std::int64_t wrong = 0;
     for (std::int64_t j = 0; j < cols; ++j)
       for (std::int64_t i = 0; i < rows; ++i) wrong += y[static_cast<std::size_t>(j * rows + i)] != std::uint32_t(i * cols + j);
@@ -91,8 +91,8 @@ TEST(StridedCopy, AnyOtherSteps) {
 }
 
 TEST(StridedCopy, NothingToCopy) {
-  strided_copy(nullptr, nullptr, {.rank = 2, .extent = {0, 5}, .x_step = {5, 1}, .y_step = {5, 1}}, 4);
-  strided_copy(nullptr, nullptr, {.rank = 2, .extent = {5, 0}, .x_step = {0, 1}, .y_step = {0, 1}}, 4);
+  strided_copy(Cpu{}, nullptr, nullptr, {.rank = 2, .extent = {0, 5}, .x_step = {5, 1}, .y_step = {5, 1}}, 4);
+  strided_copy(Cpu{}, nullptr, nullptr, {.rank = 2, .extent = {5, 0}, .x_step = {0, 1}, .y_step = {0, 1}}, 4);
 }
 
 TEST(Box, ExtractAndEmbed) {
@@ -100,11 +100,11 @@ TEST(Box, ExtractAndEmbed) {
   const Box box{.rank = 2, .whole = {6, 5}, .begin = {1, 2}, .step = {2, 1}, .part = {3, 2}};
   std::vector<std::int32_t> whole(30), part(6);
   std::iota(whole.begin(), whole.end(), 0);
-  extract(whole.data(), part.data(), box, 4);
+  extract(Cpu{}, whole.data(), part.data(), box, 4);
   EXPECT_EQ(part, (std::vector<std::int32_t>{7, 8, 17, 18, 27, 28}));
   std::vector<std::int32_t> back(30, -1), inserted(30, -1);
-  embed(part.data(), back.data(), box, 4);
-  insert(part.data(), inserted.data(), box, 4);
+  embed(Cpu{}, part.data(), back.data(), box, 4);
+  insert(Cpu{}, part.data(), inserted.data(), box, 4);
   for (std::size_t i = 0; i < 30; ++i) {
     const bool inside = std::find(part.begin(), part.end(), std::int32_t(i)) != part.end();
     EXPECT_EQ(back[i], inside ? std::int32_t(i) : 0);
@@ -117,7 +117,7 @@ TEST(Box, EmbedInSlabs) {
   const Box box{.rank = 4, .whole = {3, 40, 40, 24}, .begin = {0, 0, 0, 4}, .step = {1, 1, 1, 1}, .part = {3, 40, 40, 16}};
   std::vector<float> part(3 * 40 * 40 * 16), whole(3 * 40 * 40 * 24, 7.f);
   std::iota(part.begin(), part.end(), 1.f);
-  embed(part.data(), whole.data(), box, 4);
+  embed(Cpu{}, part.data(), whole.data(), box, 4);
   for (std::size_t i = 0; i < whole.size(); ++i) {
     const std::size_t pixel = i / 24, channel = i % 24;
     ASSERT_EQ(whole[i], channel >= 4 && channel < 20 ? part[pixel * 16 + channel - 4] : 0.f) << i;

@@ -27,7 +27,7 @@ std::vector<double> clipped_training(DType dtype, Device device, const std::func
 
 void expect_pytorch(DType dtype, Device device, double tolerance) {
   std::vector<double> norms;
-  const auto norm = clipped_training(dtype, device, [&](Arena& a) { norms.push_back(clip_norm(a, 1.5)); });
+  const auto norm = clipped_training(dtype, device, [&](Arena& a) { norms.push_back(clip_norm(a, 1.5).item()); });
   expect_near(norm, pytorch::clipped_norm, tolerance, "norm");
   expect_near(norms, pytorch::norms, 4 * tolerance, "returned");
   expect_near(clipped_training(dtype, device, [](Arena& a) { clip_value(a, 0.6); }), pytorch::clipped_value, tolerance, "value");
@@ -53,18 +53,18 @@ struct OneGradient {
 
 TEST(Clip, LeavesShortGradientsBitForBit) {
   OneGradient g({0, 0}, {3, 4});
-  EXPECT_EQ(clip_norm(g.arena, 5.1), 5);
+  EXPECT_EQ(clip_norm(g.arena, 5.1).item(), 5);
   EXPECT_EQ(g.gradient(), (std::vector<float>{3, 4}));
-  EXPECT_EQ(clip_norm(g.arena, std::numeric_limits<double>::infinity()), 5);
+  EXPECT_EQ(clip_norm(g.arena, std::numeric_limits<double>::infinity()).item(), 5);
   EXPECT_EQ(g.gradient(), (std::vector<float>{3, 4}));
   clip_norm(g.arena, 1);
-  EXPECT_NEAR(clip_norm(g.arena, 100), 1, 1e-5);
+  EXPECT_NEAR(clip_norm(g.arena, 100).item(), 1, 1e-5);
 }
 
 TEST(Clip, WithoutGradientsTheNormIsZero) {
   std::vector<Variable> w{Variable(Tensor::full({3}, 1), true)};
   Arena arena(w);
-  EXPECT_EQ(clip_norm(arena, 1), 0);
+  EXPECT_EQ(clip_norm(arena, 1).item(), 0);
   clip_value(arena, 1);
   clip_adaptive(arena);
 }
@@ -73,13 +73,13 @@ TEST(Clip, NonFiniteNorms) {
   const float inf = std::numeric_limits<float>::infinity();
   OneGradient g({0, 0}, {3, inf});
   EXPECT_THROW(clip_norm(g.arena, 1, NonFinite::error), Error);
-  EXPECT_EQ(clip_norm(g.arena, 1, NonFinite::keep), inf);
+  EXPECT_EQ(clip_norm(g.arena, 1, NonFinite::keep).item(), inf);
   EXPECT_EQ(g.gradient(), (std::vector<float>{3, inf}));
-  EXPECT_EQ(clip_norm(g.arena, 1), inf);   // as PyTorch: times 0
+  EXPECT_EQ(clip_norm(g.arena, 1).item(), inf);   // as PyTorch: times 0
   EXPECT_EQ(g.gradient()[0], 0);
   EXPECT_TRUE(std::isnan(g.gradient()[1]));
   OneGradient n({0, 0}, {3, NAN});
-  EXPECT_TRUE(std::isnan(clip_norm(n.arena, 1)));
+  EXPECT_TRUE(std::isnan(clip_norm(n.arena, 1).item()));
   EXPECT_TRUE(std::isnan(n.gradient()[0]));
   OneGradient v({0, 0, 0}, {-inf, NAN, inf});
   clip_value(v.arena, 2);
@@ -107,11 +107,11 @@ TEST(Clip, NormHasTheSameBitsForAnyNumberOfThreads) {
   Arena arena(w);
   for (Variable& p : w) dot(p, Tensor::randn(p.shape(), RandomKey{.seed = 5})).backward();
   kernels::set_threads(1);
-  const double norm = clip_norm(arena, INFINITY);
+  const double norm = clip_norm(arena, INFINITY).item();
   EXPECT_NEAR(norm, std::sqrt(100006.0), 2);
   for (const int threads : {2, 3, 7}) {
     kernels::set_threads(threads);
-    EXPECT_EQ(clip_norm(arena, INFINITY), norm);
+    EXPECT_EQ(clip_norm(arena, INFINITY).item(), norm);
   }
   kernels::set_threads(before);
 }

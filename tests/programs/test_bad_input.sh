@@ -24,7 +24,7 @@ usage '--lr: .*got .-0.1.' train --lr=-0.1
 usage '--threads: .*got .0.' train --threads 0
 usage '--threads: .*got .100000.' train --threads 100000
 usage '--seed: .*got .x.' train --seed x
-usage '--device: expected one of cpu\|reference' train --device gpu
+usage '--device: expected one of cpu\|cuda\|reference' train --device gpu
 usage '--model: .*did you mean resnet8_mnist' train --model resnet8_mnits
 usage '--data: expected one of mnist\|folder:PATH, got .cifar.' train --data cifar
 usage '--resume: expected the run.s folder' train --resume

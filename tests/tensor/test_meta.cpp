@@ -43,7 +43,7 @@ TEST(Meta, ValuesAreAnError) {
     EXPECT_STREQ(e.what(), "tensor: expected one with values, got (2, 3) on meta, a shape alone");
   }
   on_backend("op", t, []<class T>(auto) { FAIL() << "there is nothing to compute"; });
-  on_bytes(t, [](std::size_t) { FAIL() << "there is nothing to move"; });
+  on_bytes(t, [](auto, std::size_t) { FAIL() << "there is nothing to move"; });
 }
 
 TEST(Meta, ValuesAreForgottenOnTheWayThere) {

@@ -80,13 +80,15 @@ std::vector<nn::Module::HookHandle> listen(nn::Module& net, const std::function<
   return handles;
 }
 
-ActivationComparison compare_activations(nn::Module& net, const TensorFile& file, ImageLayout layout, double tolerance) {
+ActivationComparison compare_activations(nn::Module& net, const TensorFile& file, ImageLayout layout, double tolerance, DType dtype) {
   const Tensor* input = file.find("x");
   if (!input) throw Error("activations: expected a tensor \"x\", the network's input");
   require(input->rank() == 4 && is_float(input->dtype()), "activations: expected x to be a batch of images in floats, got ", input->shape(),
           " of ", name_of(input->dtype()));
   require(finite(*input), "activations: x has numbers that are not finite");
 
+  const auto parameters = net.parameters();
+  const DefaultDevice where(parameters.empty() ? Device::cpu : parameters[0].second->value.device());
   ActivationComparison result;
   std::set<std::string> seen{"x"};
   const nn::Module* culprit = nullptr;
@@ -118,7 +120,7 @@ ActivationComparison compare_activations(nn::Module& net, const TensorFile& file
       last = ours;
     });
     const NoGrad no_grad;
-    net(Variable(from_layout(*input, layout).to(DType::f32)));
+    net(Variable(from_layout(*input, layout).to(dtype).to(default_device())));
   }
   for (const auto& [name, t] : file.tensors)
     if (!seen.count(name)) result.not_in_network.push_back(name);

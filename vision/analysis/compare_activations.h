@@ -41,8 +41,9 @@ struct ActivationComparison {
   std::vector<std::string> not_in_file, not_in_network;
 };
 
-/// Runs the network on the file's x, in the mode that it is in (training or evaluation), recording nothing for gradients. x is (N, C, H, W) in the
+/// Runs the network on the file's x in `dtype`, in the mode that it is in (training or evaluation), recording nothing for gradients. x is (N, C, H, W) in the
 /// file when `layout` is nchw. Throws Error without x or without any layer of the network, and for an x that is not finite or not of rank 4.
-ActivationComparison compare_activations(nn::Module& net, const TensorFile& file, ImageLayout layout, double tolerance = 1e-4);
+ActivationComparison compare_activations(nn::Module& net, const TensorFile& file, ImageLayout layout, double tolerance = 1e-4,
+                                         DType dtype = DType::f32);
 
 }   // namespace fovea::vision

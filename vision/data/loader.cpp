@@ -24,7 +24,8 @@ struct Batches::Assembly {
     const std::int64_t begin = number * o.batch, n = std::min(o.batch, static_cast<std::int64_t>(order.size()) - begin);
     const std::int64_t H = transform.input().height, W = transform.input().width;
     const MemoryTag tag("batches");
-    Batch batch{.images = Tensor::empty({n, H, W, channels}, DType::f32, o.device), .labels = Tensor::empty({n}, DType::i64, o.device)};
+    const Device device = o.device == Device::cuda ? Device::cpu : o.device;   // next() takes it from there
+    Batch batch{.images = Tensor::empty({n, H, W, channels}, DType::f32, device), .labels = Tensor::empty({n}, DType::i64, Device::cpu)};
     float* y = batch.images.data<float>();
     std::int64_t* label = batch.labels.data<std::int64_t>();
     for (std::int64_t i = 0; i < n; ++i) {
@@ -32,6 +33,7 @@ struct Batches::Assembly {
       transform(pictures.picture(index), index, y + i * H * W * channels);
       label[i] = pictures.label(index);
     }
+    batch.images = batch.images.to(o.dtype);
     return batch;
   }
 };
@@ -61,6 +63,13 @@ Batches::Batches(const Pictures& pictures, std::vector<std::int64_t> order, cons
   const int workers = o.workers > 0 ? o.workers : pictures.in_memory() ? 1 : kernels::threads();
   prefetcher_ = std::make_unique<Prefetcher<Batch>>(
       assembly_->count(), [assembly = assembly_](std::int64_t i) { return assembly->make(i); }, workers, 2 * workers);
+}
+
+std::optional<Batch> Batches::next() {
+  std::optional<Batch> batch = prefetcher_->next();
+  const MemoryTag tag("batches");
+  if (batch) batch->images = batch->images.to(assembly_->o.device);
+  return batch;
 }
 
 std::int64_t Batches::size() const { return assembly_->count(); }

@@ -15,8 +15,8 @@
 namespace fovea::vision {
 
 struct Batch {
-  Tensor images;   // (B, H, W, C) float32, normalised
-  Tensor labels;   // (B) int64
+  Tensor images;   // (B, H, W, C), normalised
+  Tensor labels;   // (B) int64, in the host's memory
 };
 
 struct LoaderOptions {
@@ -24,7 +24,8 @@ struct LoaderOptions {
   bool drop_last = false;   // leave out a last batch that is not full
   /// Threads that assemble batches, each two ahead; 0: one for pictures in memory, as many as kernels::threads() for files.
   int workers = 0;
-  Device device = Device::cpu;
+  Device device = Device::cpu;   // of the images
+  DType dtype = DType::f32;      // likewise; bf16 is what networks that compute in it start from
   InputOptions input = {};
   AugmentOptions augment = {};
 };
@@ -39,7 +40,7 @@ class Batches {
   /// Number of batches in the pass.
   std::int64_t size() const;
   /// The next batch; nothing after the last.
-  std::optional<Batch> next() { return prefetcher_->next(); }
+  std::optional<Batch> next();
 
   class Iterator {
    public:

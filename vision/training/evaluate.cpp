@@ -2,10 +2,13 @@
 #include "vision/training/evaluate.h"
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
+#include <utility>
 
 #include "autograd/loss.h"
 #include "autograd/softmax.h"
+#include "kernels/argmax.h"
+#include "tensor/on_backend.h"
 #include "vision/data/loader.h"
 
 namespace fovea::vision {
@@ -23,39 +26,55 @@ Evaluation evaluate(nn::Module& network, const Pictures& pictures, const Normali
   Evaluation e;
   double loss_sum = 0;
   std::int64_t correct = 0;
-  for (const Batch& batch :
-       in_order(pictures, normalize, {.batch = batch_size, .workers = o.workers, .device = o.device, .input = o.input})) {
-    const Variable logits = network(Variable(batch.images));
-    loss_sum += cross_entropy(logits, batch.labels).item() * static_cast<double>(batch.labels.elements());
-    const std::int64_t* label = batch.labels.data<std::int64_t>();
-    const Tensor probabilities = softmax(logits).value();
-    const float* row = probabilities.data<float>();
-    for (const std::int64_t p : argmax_rows(logits.value())) {
+  // What a batch gives is read when the next one has been queued, so that a GPU is never without work.
+  struct Unread {
+    Tensor labels, loss, predicted, probabilities;
+  };
+  std::optional<Unread> unread;
+  const auto read = [&] {
+    if (!unread) return;
+    loss_sum += unread->loss.item() * static_cast<double>(unread->labels.elements());
+    const std::int64_t* label = unread->labels.data<std::int64_t>();
+    const std::vector<float> probabilities = unread->probabilities.to_vector<float>();
+    std::size_t row = 0;
+    for (const std::int64_t p : read_classes(unread->predicted)) {
       e.predictions.push_back(p);
-      e.probabilities.push_back(row[p]);
-      row += probabilities.dim(1);
+      e.probabilities.push_back(probabilities[row + static_cast<std::size_t>(p)]);
+      row += static_cast<std::size_t>(unread->probabilities.dim(1));
       correct += p == *label++;
     }
+  };
+  for (const Batch& batch :
+       in_order(pictures, normalize, {.batch = batch_size, .workers = o.workers, .device = o.device, .dtype = o.dtype, .input = o.input})) {
+    const Variable logits = network(Variable(batch.images));
+    Unread now{.labels = batch.labels,
+               .loss = cross_entropy(logits, batch.labels).value(),
+               .predicted = predicted_classes(logits.value()),
+               .probabilities = softmax(logits).value()};
+    read();
+    unread = std::move(now);
   }
+  read();
   network.train(was_training);
   e.loss = loss_sum / static_cast<double>(pictures.size());
   e.top1 = static_cast<double>(correct) / static_cast<double>(pictures.size());
   return e;
 }
 
-std::vector<std::int64_t> argmax_rows(const Tensor& logits) {
-  require(logits.rank() == 2, "argmax_rows: expected logits (rows, classes), got ", logits.shape());
-  const float* x = logits.data<float>();
-  std::vector<std::int64_t> out;
-  for (std::int64_t r = 0; r < logits.dim(0); ++r, x += logits.dim(1)) {
-    std::int64_t best = 0;
-    for (std::int64_t c = 0; c < logits.dim(1); ++c) {
-      if (std::isnan(x[c])) throw Error(detail::join("the network's output for picture ", r, ", class ", c, " is not a number"));
-      if (x[c] > x[best]) best = c;
-    }
-    out.push_back(best);
-  }
-  return out;
+Tensor predicted_classes(const Tensor& logits) {
+  require(logits.rank() == 2 && logits.dim(1) > 0, "predicted_classes: expected logits (rows, classes), got ", logits.shape());
+  Tensor which = Tensor::empty({logits.dim(0)}, DType::i64, logits.device());
+  on_backend("predicted_classes", logits, [&]<class T>(auto be) {
+    kernels::argmax_rows(be, logits.data<T>(), which.data<std::int64_t>(), {.rows = logits.dim(0), .cols = logits.dim(1)});
+  });
+  return which;
+}
+
+std::vector<std::int64_t> read_classes(const Tensor& predicted) {
+  std::vector<std::int64_t> classes = predicted.to_vector<std::int64_t>();
+  for (std::size_t r = 0; r < classes.size(); ++r)
+    if (classes[r] < 0) throw Error(detail::join("the network's output for picture ", r, " is not a number"));
+  return classes;
 }
 
 }   // namespace fovea::vision

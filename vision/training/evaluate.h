@@ -19,14 +19,17 @@ struct Evaluation {
 
 struct EvaluateOptions {
   Device device = Device::cpu;
-  InputOptions input = {};   // how pictures come to the network's size; default: they have it
-  int workers = 0;           // as LoaderOptions has it
+  DType dtype = DType::f32;   // as LoaderOptions has it
+  InputOptions input = {};    // how pictures come to the network's size; default: they have it
+  int workers = 0;            // as LoaderOptions has it
 };
 /// Runs the network in evaluation mode, without recording, and leaves it in the mode it was in. Throws ShapeError without pictures,
 /// Error when a logit is not a number or a picture cannot be read.
 Evaluation evaluate(nn::Module& network, const Pictures& pictures, const Normalize& normalize, const EvaluateOptions& o = {});
 
-/// The index of the largest value of each row of logits (rows, classes) float32: the first of equals. Throws Error for NaN.
-std::vector<std::int64_t> argmax_rows(const Tensor& logits);
+/// Which class each row of logits (rows, classes) is for: int64 (rows), where the logits are; the first of equals, -1 where one is NaN.
+Tensor predicted_classes(const Tensor& logits);
+/// The same as numbers of the host. Throws Error where there is a -1.
+std::vector<std::int64_t> read_classes(const Tensor& predicted);
 
 }   // namespace fovea::vision

@@ -74,7 +74,8 @@ const std::vector<RecipeField>& recipe_fields() {
       {"seed", "of weights, order and augmentation", &R::seed, 0, 9007199254740992.0},
       {"train_limit", "train on the first so many images only", &R::train_limit, 1, 1e9},
       {"eval_limit", "validate and test on the first so many images only", &R::eval_limit, 1, 1e9},
-      {"device", "cpu, or reference: the plain loops, slow", &R::device, 0, 0, {"cpu", "reference"}},
+      {"device", "cpu, cuda (a GPU), or reference: the plain loops, slow", &R::device, 0, 0, {"cpu", "cuda", "reference"}},
+      {"precision", "what the network computes in; bf16 moves half the bytes", &R::precision, 0, 0, {"float32", "bf16"}},
       {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
       {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
       {"workers", "threads that read and augment images ahead; results do not depend on it", &R::workers, 1, 1024, {}, false},
@@ -162,12 +163,17 @@ ModelOptions network_options(const Recipe& r) {
   return {.auxiliary_heads = r.auxiliary_heads, .dropout = r.dropout, .stochastic_depth = r.stochastic_depth, .recompute = r.recompute};
 }
 
+Device device_of(const Recipe& r) { return device_named(r.device); }
+DType precision_of(std::string_view name) { return name == "bf16" ? DType::bf16 : DType::f32; }
+
 void check_recipe(const Recipe& r) {
   try {
     model(r.model).check(network_options(r));
   } catch (const ShapeError& e) {
     throw RecipeError(e.what());
   }
+  if (r.device == "reference" && r.precision != "float32")
+    throw RecipeError("precision: expected float32 with device reference, which has no bf16, got " + r.precision);
 }
 
 void set_field(Recipe& r, const RecipeField& f, std::string_view text) {

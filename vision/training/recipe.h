@@ -57,6 +57,7 @@ struct Recipe {
   std::int64_t train_limit = 0;   // 0: all
   std::int64_t eval_limit = 0;
   std::string device = "cpu";
+  std::string precision = "float32";   // what networks compute in; parameters are float32 in any case
   // What does not.
   std::string data_dir;       // "": where the program keeps it
   std::int64_t threads = 0;   // 0: one a core
@@ -78,6 +79,9 @@ struct RecipeField {
 /// In the order of help texts and files.
 const std::vector<RecipeField>& recipe_fields();
 
+Device device_of(const Recipe& r);
+/// The dtype of the pictures, which every layer follows.
+DType precision_of(std::string_view name);
 /// What the recipe says about the network itself.
 ModelOptions network_options(const Recipe& r);
 /// Throws RecipeError where it says something that the network has no use for.

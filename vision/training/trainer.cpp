@@ -34,12 +34,8 @@ optim::Schedule make_schedule(const Recipe& r, std::int64_t steps) {
   return optim::warmup(optim::cosine({.lr = r.lr, .steps = std::max<std::int64_t>(steps - rising, 1)}), rising, 0.04);
 }
 
-std::int64_t count_correct(const Variable& logits, const Tensor& labels) {
-  const std::int64_t* label = labels.data<std::int64_t>();
-  std::int64_t n = 0;
-  for (const std::int64_t p : argmax_rows(logits.value())) n += p == *label++;
-  return n;
-}
+/// After so many steps the host reads what they gave.
+std::size_t steps_between_reads(Device device) { return device == Device::cuda ? 16 : 1; }
 
 }   // namespace
 
@@ -88,7 +84,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
       data_(std::move(data)),
       folder_(std::move(folder)),
       o_(std::move(o)),
-      device_(recipe.device == "reference" ? Device::reference : Device::cpu),
+      device_(device_of(recipe)),
       normalize_(data_.mean, data_.std) {
   input_ = input_of(recipe, data_);
   augment_ = augment_of(recipe, input_);
@@ -154,6 +150,7 @@ bool Trainer::train_epoch() {
                    .drop_last = true,
                    .workers = static_cast<int>(recipe_.workers),
                    .device = device_,
+                   .dtype = precision_of(recipe_.precision),
                    .input = input_,
                    .augment = augment_},
                   key, epoch);
@@ -165,10 +162,6 @@ bool Trainer::train_epoch() {
     optimizer_->zero_grad();
     const Variable logits = (*network_)(Variable(batch.images));
     const Variable loss = cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
-    if (!std::isfinite(loss.item()))
-      throw Error(detail::join("epoch ", state_.epoch + 1, ", step ", state_.step + 1, ": the loss is ",
-                               std::isnan(loss.item()) ? "not a number" : "infinite",
-                               ": training diverged; try a lower learning rate (--lr ", recipe_.lr / 4, ")"));
     // Heads on the side (GoogLeNet's, DeiT's distillation token) learn from the same labels; what is reported is the main loss.
     Variable total = loss;
     for (const auto& side : network_->take_auxiliary())
@@ -178,18 +171,37 @@ bool Trainer::train_epoch() {
     optimizer_->step();
 
     ++state_.step;
-    state_.images += recipe_.batch;
-    state_.loss_sum += loss.item() * static_cast<double>(recipe_.batch);
-    state_.correct += count_correct(logits, batch.labels);
-    if (progress_)
-      progress_->step(recipe_.batch, {.loss = state_.loss_sum / static_cast<double>(state_.images),
-                                      .accuracy = static_cast<double>(state_.correct) / static_cast<double>(state_.images),
-                                      .lr = lr});
-    if (o_.stop && o_.stop()) return false;
+    unread_.push_back(
+        {.step = state_.step, .lr = lr, .loss = loss.value(), .predicted = predicted_classes(logits.value()), .labels = batch.labels});
+    if (unread_.size() >= steps_between_reads(device_)) read_steps();
+    if (o_.stop && o_.stop()) {
+      read_steps();
+      return false;
+    }
   }
+  read_steps();
   epoch_seconds_ = watch.seconds();
   epoch_images_per_s_ = static_cast<double>(batches.size() * recipe_.batch) / epoch_seconds_;
   return true;
+}
+
+void Trainer::read_steps() {
+  for (const UnreadStep& s : unread_) {
+    const double loss = s.loss.item();
+    if (!std::isfinite(loss))
+      throw Error(detail::join("epoch ", state_.epoch + 1, ", step ", s.step, ": the loss is ",
+                               std::isnan(loss) ? "not a number" : "infinite", ": training diverged; try a lower learning rate (--lr ",
+                               recipe_.lr / 4, ")"));
+    const std::int64_t* label = s.labels.data<std::int64_t>();
+    for (const std::int64_t p : read_classes(s.predicted)) state_.correct += p == *label++;
+    state_.images += recipe_.batch;
+    state_.loss_sum += loss * static_cast<double>(recipe_.batch);
+    const auto images = static_cast<double>(state_.images);
+    if (progress_)
+      progress_->step(recipe_.batch,
+                      {.loss = state_.loss_sum / images, .accuracy = static_cast<double>(state_.correct) / images, .lr = s.lr});
+  }
+  unread_.clear();
 }
 
 void Trainer::finish_epoch() {
@@ -261,7 +273,9 @@ void Trainer::resume() {
 }
 
 Evaluation Trainer::evaluate_on(nn::Module& network, const Pictures& pictures) const {
-  return evaluate(network, pictures, normalize_, {.device = device_, .input = input_, .workers = static_cast<int>(recipe_.workers)});
+  return evaluate(
+      network, pictures, normalize_,
+      {.device = device_, .dtype = precision_of(recipe_.precision), .input = input_, .workers = static_cast<int>(recipe_.workers)});
 }
 
 TrainingResult Trainer::test() {

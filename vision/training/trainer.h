@@ -63,6 +63,7 @@ class Trainer {
   void begin_with_weights();
   /// False: interrupted.
   bool train_epoch();
+  void read_steps();
   void finish_epoch();
   void save();
   void resume();
@@ -83,6 +84,13 @@ class Trainer {
   optim::Schedule schedule_;
   std::int64_t steps_;   // in an epoch
   TrainingState state_;
+  /// What a step leaves where the network is, until the host reads it: with a GPU only now and then, as that waits for all that is queued.
+  struct UnreadStep {
+    std::int64_t step;   // 1, 2, ... in the epoch
+    double lr;
+    Tensor loss, predicted, labels;
+  };
+  std::vector<UnreadStep> unread_;
   std::optional<Progress> progress_;
   double epoch_seconds_ = 0, epoch_images_per_s_ = 0;   // of training alone, since the epoch began or was resumed
 };

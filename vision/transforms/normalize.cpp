@@ -20,13 +20,13 @@ Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& s
 Tensor Normalize::operator()(const Tensor& images, Device device) const {
   require(images.dtype() == DType::u8 && images.rank() >= 1 && images.dim(-1) == channels_, "normalize: expected uint8 images (..., ",
           channels_, "), got ", name_of(images.dtype()), " ", images.shape());
-  Tensor y = Tensor::empty(images.shape(), DType::f32, device);
+  Tensor y = Tensor::empty(images.shape(), DType::f32, on_host(device) ? device : Device::cpu);
   const std::uint8_t* from = images.data<std::uint8_t>();
   float* to = y.data<float>();
   const std::int64_t pixels = images.elements() / channels_;
   for (std::int64_t i = 0; i < pixels; ++i)
     for (std::int64_t c = 0; c < channels_; ++c) *to++ = table(c)[*from++];
-  return y;
+  return y.to(device);
 }
 
 }   // namespace fovea::vision

@@ -1,0 +1,42 @@
+# The programs on a GPU, which here is the emulated one: they say so first; what they train is what the CPU trains but for roundings, resumes with the
+# same bits, and is evaluated and used there.   test_device.sh FOVEA_EMULATED WORK SOURCE FOVEA
+. "$(dirname "$0")/expect.sh"
+start "$@"
+without=$4
+run=(--model lenet5 --train-limit 4 --batch 4 --eval-limit 2 --epochs 2 --lr 0.05)
+loss() { grep -o '"train_loss":[0-9.]*' "$1/metrics.jsonl" | cut -d: -f2; }
+
+expect 0 "$fovea" train "${run[@]}" --out cpu
+for precision in float32 bf16; do
+  expect 0 "$fovea" train "${run[@]}" --device cuda --precision $precision --out $precision
+  head -1 out | grep -q '^device cuda (emulated .*speed means nothing' || fail "the first line does not name the device"
+  paste <(loss cpu) <(loss $precision) | awk -v limit=$([ $precision = bf16 ] && echo 0.02 || echo 0.0001) \
+    '{ d = $1 - $2; if (d < -limit || d > limit) exit 1 } END { exit NR != 2 }' || fail "$precision: other losses than on the CPU: $(loss cpu) and $(loss $precision)"
+done
+
+# Killed after its first epoch.
+"$fovea" train "${run[@]}" --device cuda --out killed >out 2>err &
+pid=$!
+for _ in $(seq 600); do [ -s killed/last.safetensors ] && break; sleep 0.05; done
+kill -KILL $pid
+wait $pid 2>/dev/null
+expect 0 "$fovea" train --resume killed
+cmp killed/last.safetensors float32/last.safetensors || fail "differs after a kill"
+
+for where in cpu "cuda --precision bf16" cuda; do
+  expect 0 "$fovea" eval --checkpoint float32/best.safetensors --limit 2 --device $where --json
+  says out '"top1":' && grep -o '"loss":[0-9.]*' out >"loss $where"
+done
+cmp -s "loss cpu" "loss cuda --precision bf16" && fail "bf16 evaluates with float32's bits"
+paste -d: "loss cpu" "loss cuda" | awk -F: '{ d = $2 - $4; exit d < -1e-4 || d > 1e-4 }' || fail "another loss than on the CPU"
+head -1 err | grep -q '^device cuda (emulated' || fail "eval --json does not name the device"
+
+expect 0 "$fovea" export float32/best.safetensors weights.safetensors
+zcat "$source/data/mnist/t10k-images-idx3-ubyte.gz" | { head -c 16 >/dev/null; printf 'P5\n28 28\n255\n'; head -c 784; } >digit.pgm
+expect 0 "$fovea" predict --checkpoint float32/best.safetensors --device cuda digit.pgm && says out '^device cuda \(emulated' && says out '%'
+
+# A program without it.
+expect 1 "$without" train "${run[@]}" --device cuda --out none && one_line && says err '^fovea: device cuda: .*built without CUDA'
+[ -e none ] && fail "a run folder without a run"
+expect 2 "$without" train --device reference --precision bf16 && one_line && says err 'precision'
+exit 0
