@@ -10,11 +10,13 @@ namespace {
 
 struct StridedPlace : HeadPlace {
   static constexpr bool kPads = false;
-  std::int64_t q_batch, q_head, kv_batch, kv_head, groups;
+  static constexpr float kMask = 0;
+  std::int64_t q_batch, q_head, kv_batch, kv_head;
+  int groups;
   const float* bias;   // (groups, heads, queries, keys), then of the head that was selected; null: none
 
   StridedPlace(const AttentionShape& s, const float* all)
-      : HeadPlace{.units = s.batch,
+      : HeadPlace{.units = static_cast<int>(s.batch),
                   .heads = static_cast<int>(s.heads),
                   .queries = static_cast<int>(s.queries),
                   .keys = static_cast<int>(s.keys),
@@ -27,19 +29,22 @@ struct StridedPlace : HeadPlace {
         q_head(s.q.head),
         kv_batch(s.kv.batch),
         kv_head(s.kv.head),
-        groups(s.bias_groups),
+        groups(static_cast<int>(s.bias_groups)),
         bias(all),
         biases(all) {}
-  __device__ __forceinline__ void select(std::int64_t b, int h) {
+  __device__ __forceinline__ void select(int b, int h) {
     unit = b, head = h;
     q_at = b * q_batch + h * q_head;
     kv_at = b * kv_batch + h * kv_head;
-    y_at = (b * queries * heads + h) * dim;
-    if (biases) bias = biases + (b % groups * heads + h) * queries * keys;
+    y_at = (std::int64_t{b} * queries * heads + h) * dim;
+    if (biases) bias = biases + (std::int64_t{b % groups} * heads + h) * queries * keys;
   }
   __device__ __forceinline__ int row(int token) const { return token; }
   __device__ __forceinline__ int code(int token) const { return token; }
-  __device__ __forceinline__ float added(int i, int j) const { return bias ? bias[std::int64_t{i} * keys + j] : 0.f; }
+  __device__ __forceinline__ bool adds() const { return bias != nullptr; }
+  __device__ __forceinline__ float added(int i, int j) const { return bias[std::int64_t{i} * keys + j]; }
+  __device__ __forceinline__ static constexpr bool masks() { return false; }
+  __device__ __forceinline__ static constexpr int region(int) { return 0; }
   template <int kThreads> __device__ __forceinline__ void load_table(float*, int) {}
 
  private:
@@ -59,8 +64,10 @@ template <class T> bool rows_aligned(const T* p, const RowStrides& s) {
 
 /// A block for each head of each batch: 32 keys a warp, whose dk and dv take 128 registers of each lane, and queries in rounds of 32.
 template <int kTokens> struct StridedForm {
-  static constexpr int kWarps = kTokens / 32, kKeyTiles = 2, kKeys = kTokens, kRound = 32, kN = 4, kRounds = 0, kStep = 64, D = 64;
-  static constexpr int kTableRows = 1, kPairRows = 1, kPairs = 1;
+  static constexpr int kUnitStages = 1, kWarps = kTokens / 32, kKeyTiles = 2, kKeys = kTokens, kStep = 48, kTail = 16;
+  static constexpr int kRound = 32, kN = 4, kRounds = 0, D = 64, kTableRows = 1, kPairRows = 1, kPairs = 2;
+  static constexpr bool kPairsHeld = false;
+  static constexpr int kForwardBlocks = 512 / kTokens, kBackwardBlocks = 256 / kTokens;
 };
 /// f(form) if one fits.
 template <class T, class F> bool with_resident_form(const AttentionShape& s, bool wide, const F& f) {
@@ -94,7 +101,7 @@ void attention_forward(Cuda be, const T* q, const T* k, const T* v, const acc_t<
   const bool wide = rows_aligned(q, s.q) && rows_aligned(k, s.kv) && rows_aligned(v, s.kv);
   const StridedPlace place(s, bias);
   const AttentionInputs<T> in{.q = q, .k = k, .v = v, .wide = wide};
-  if (with_resident_form<T>(s, wide, [&](auto form) { resident_forward<decltype(form)>(be, place, in, y, lse, s.batch); })) return;
+  if (with_resident_form<T>(s, wide, [&](auto form) { resident_forward<decltype(form)>(be, place, in, y, lse, place.units); })) return;
   streamed_forward<T>(be, place, in, y, lse);
 }
 
@@ -117,7 +124,7 @@ void attention_backward(Cuda be, const T* q, const T* k, const T* v, const acc_t
                                        .accumulate_k = g.accumulate_k,
                                        .accumulate_v = g.accumulate_v,
                                        .mean = g.dbias ? mean : nullptr},
-                                      s.batch);
+                                      a.place.units);
   };
   if (s.batch * s.heads > 0 && !(s.queries > 0 && with_resident_form<T>(s, wide, resident)))
     streamed_backward<T>(be, a, g.dq, g.accumulate_q, {g.dk, g.dv, g.accumulate_k, g.accumulate_v});

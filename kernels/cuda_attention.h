@@ -6,9 +6,10 @@
 // no tensor core: lanes hold the same elements, each a chain of fmaf, and P and dS pass through a corner of shared memory that is the warp's.
 //
 // Where rows lie, a Place says (StridedPlace in attention_cuda.cu, WindowPlace in window_attention_cuda.cu): a HeadPlace with
-//   void select(std::int64_t unit, int head)      from then on it speaks of this head
+//   void select(int unit, int head)      from then on it speaks of this head
 //   int row(int token)                            which row of memory a token is; -1: padding
-//   int code(int token);  float added(int query_code, int key_code)      what is added to a score
+//   bool adds();  int code(int token);  float added(int query_code, int key_code)      whether, and what, is added to a score
+//   bool masks();  int region(int token)          if so, scores of different regions get kMask, too
 #pragma once
 
 #include <cfloat>
@@ -30,15 +31,14 @@ template <class T> struct AttentionInputs {
 
 /// What every Place has. A unit is a batch, or a window of an image.
 struct HeadPlace {
-  std::int64_t units;
-  int heads, queries, keys, dim;
+  int units, heads, queries, keys, dim;
   float scale;
   std::int64_t q_step, kv_step, y_step;   // elements from row to row of q and dq; of k, v, dk and dv; of y and dy
   // Of the head that was selected, and where its rows begin:
-  std::int64_t unit = 0, q_at = 0, kv_at = 0, y_at = 0;
-  int head = 0;
+  int unit = 0, head = 0;
+  std::int64_t q_at = 0, kv_at = 0, y_at = 0;
   /// Query i's place in lse (units, heads, queries).
-  __device__ __forceinline__ std::int64_t lse_at(int i) const { return (unit * heads + head) * queries + i; }
+  __device__ __forceinline__ std::int64_t lse_at(int i) const { return (std::int64_t{unit} * heads + head) * queries + i; }
 };
 
 __device__ __forceinline__ int lane_row() { return static_cast<int>(threadIdx.x) % kWarp / 4; }
@@ -67,13 +67,13 @@ template <class T, class Place> __device__ __forceinline__ T* key_row(const Plac
   return k + p.kv_at + row * p.kv_step;
 }
 
-/// Rows first, first + 1, ... of a tile become the `dim` elements at row(r), and zeros where that is null or dim ends before a multiple of 16.
+/// Rows first, first + 1, ... of a tile become the `dim` elements at row(r), and zeros where that is null or dim ends before a multiple of 32.
 /// Threads of the block, or of a warp, share the work; to be waited for as a group of cp.async, and by a barrier.
 template <int kThreads, class T, int kRows, int kCols, class Row>
 __device__ __forceinline__ void fetch_rows(SharedTile<T, kRows, kCols>& tile, int first, int count, int dim, bool wide, const Row& row) {
   constexpr int kPiece = Wide<T>::kSize, kPieces = kCols / kPiece;
-  const int end = (dim + 15) / 16 * 16;
-  for (int i = static_cast<int>(threadIdx.x) % kThreads; i < count * kPieces; i += kThreads) {
+  const int end = (dim + 31) / 32 * 32;
+  for (int i = opaque(static_cast<int>(threadIdx.x) % kThreads); i < count * kPieces; i += kThreads) {
     const int r = i / kPieces, c = i % kPieces * kPiece;
     if (c >= end) continue;
     const T* p = row(r);
@@ -117,26 +117,31 @@ __device__ __forceinline__ void store_tile_row(const WarpTile<kN>& tile, int h, 
 
 // ---- products ------------------------------------------------------------------------------------------------------------------------------
 
-/// c += a b^T: 16 rows of tile a from a_row on, by `width` rows of tile b from b_row on; `depth` columns of both.
+// Their inner dimension, or their columns, are counted in whole 32s of the head's elements; tiles hold zeros there.
+
+/// c += a b^T: 16 rows of tile a from a_row on, by 8 kN rows of tile b from b_row on.
 template <int kN, class T, int kA, int kB, int kD>
 __device__ __forceinline__ void multiply_rows(WarpTile<kN>& c, SharedTile<T, kA, kD>& a, int a_row, SharedTile<T, kB, kD>& b, int b_row,
-                                              int width, int depth) {
+                                              int dim) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    for (int k = 0; k < depth; k += 16) {
-      std::uint32_t av[4], bv[4];
-      load_matrix_x4(av, a.at(a_row + lane % 16, k + lane / 16 * 8));
+    for (int k0 = 0; k0 < dim; k0 += 32) {
       FOVEA_UNROLL
-      for (int n = 0; n < kN; n += 2) {
-        if (8 * n >= width) break;
-        load_matrix_x4(bv, b.at(b_row + 8 * n + lane % 8 + lane / 16 * 8, k + lane / 8 % 2 * 8));
-        mma_bf16(c.v[n], av, bv[0], bv[1]);
-        if (n + 1 < kN) mma_bf16(c.v[n + 1 < kN ? n + 1 : n], av, bv[2], bv[3]);
+      for (int half = 0; half < 2; ++half) {
+        const int k = k0 + 16 * half;
+        std::uint32_t av[4], bv[4];
+        load_matrix_x4(av, a.at(a_row + lane % 16, k + lane / 16 * 8));
+        FOVEA_UNROLL
+        for (int n = 0; n < kN; n += 2) {
+          load_matrix_x4(bv, b.at(b_row + 8 * n + lane % 8 + lane / 16 * 8, k + lane / 8 % 2 * 8));
+          mma_bf16(c.v[n], av, bv[0], bv[1]);
+          if (n + 1 < kN) mma_bf16(c.v[n + 1 < kN ? n + 1 : n], av, bv[2], bv[3]);
+        }
       }
     }
   } else {
     const int g = lane_row(), t = lane_pair();
-    for (int k = 0; k < depth; k += 4) {
+    for (int k = 0; k < dim; k += 4) {
       const Wide<float> a0 = load16(a.at(a_row + g, k)), a1 = load16(a.at(a_row + g + 8, k));
       FOVEA_UNROLL
       for (int n = 0; n < kN; ++n) {
@@ -158,26 +163,31 @@ __device__ __forceinline__ void multiply_rows(WarpTile<kN>& c, SharedTile<T, kA,
 template <class T, int kN> struct Corner {};
 template <int kN> struct Corner<float, kN> { alignas(16) float v[16][8 * kN + 8]; };
 
-/// c += p b: `width` columns of p, by as many rows of tile b from b_row on, `depth` columns of it.
+/// c += p b: by 8 kN rows of tile b from b_row on.
 template <int kC, int kN, class T, int kB, int kD>
 __device__ __forceinline__ void multiply_held(WarpTile<kC>& c, const WarpTile<kN>& p, Corner<T, kN>& corner, SharedTile<T, kB, kD>& b,
-                                              int b_row, int width, int depth) {
+                                              int b_row, int dim) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
+    std::uint32_t av[(kN + 1) / 2][4];
     FOVEA_UNROLL
-    for (int k = 0; k < kN; k += 2) {
-      if (8 * k >= width) break;
-      const auto pair = [&](int n, int h) {
-        return n < kN ? to_bf16_pair(p.v[n < kN ? n : 0][2 * h], p.v[n < kN ? n : 0][2 * h + 1]) : 0u;
-      };
-      const std::uint32_t av[4] = {pair(k, 0), pair(k, 1), pair(k + 1, 0), pair(k + 1, 1)};
+    for (int n = 0; n < kN; ++n) {
+      av[n / 2][n % 2 * 2] = to_bf16_pair(p.v[n][0], p.v[n][1]);
+      av[n / 2][n % 2 * 2 + 1] = to_bf16_pair(p.v[n][2], p.v[n][3]);
+    }
+    if constexpr (kN % 2 == 1) av[kN / 2][2] = av[kN / 2][3] = 0;
+    FOVEA_UNROLL
+    for (int n0 = 0; n0 < kC; n0 += 4) {
+      if (8 * n0 >= dim) break;
       FOVEA_UNROLL
-      for (int n = 0; n < kC; n += 2) {
-        if (8 * n >= depth) break;
-        std::uint32_t bv[4];
-        load_matrix_x4_transposed(bv, b.at(b_row + 8 * k + lane % 16, 8 * n + lane / 16 * 8));
-        mma_bf16(c.v[n], av, bv[0], bv[1]);
-        mma_bf16(c.v[n + 1], av, bv[2], bv[3]);
+      for (int k = 0; k < (kN + 1) / 2; ++k) {
+        FOVEA_UNROLL
+        for (int n = n0; n < n0 + 4; n += 2) {
+          std::uint32_t bv[4];
+          load_matrix_x4_transposed(bv, b.at(b_row + 16 * k + lane % 16, 8 * n + lane / 16 * 8));
+          mma_bf16(c.v[n], av[k], bv[0], bv[1]);
+          mma_bf16(c.v[n + 1], av[k], bv[2], bv[3]);
+        }
       }
     }
   } else {
@@ -189,18 +199,21 @@ __device__ __forceinline__ void multiply_held(WarpTile<kC>& c, const WarpTile<kN
       store8(&corner.v[g + 8][8 * n + 2 * t], p.v[n][2], p.v[n][3]);
     }
     __syncwarp();
-    for (int k = 0; k < 8 * kN && k < width; k += 4) {
+    for (int k = 0; k < 8 * kN; k += 4) {
       const Wide<float> a0 = load16(&corner.v[g][k]), a1 = load16(&corner.v[g + 8][k]);
       FOVEA_UNROLL
       for (int i = 0; i < 4; ++i) {
         FOVEA_UNROLL
-        for (int n = 0; n < kC; ++n) {
-          if (8 * n >= depth) break;
-          const float2 bv = std::bit_cast<float2>(load8(b.at(b_row + k + i, 8 * n + 2 * t)));
-          c.v[n][0] = fmaf(a0[i], bv.x, c.v[n][0]);
-          c.v[n][1] = fmaf(a0[i], bv.y, c.v[n][1]);
-          c.v[n][2] = fmaf(a1[i], bv.x, c.v[n][2]);
-          c.v[n][3] = fmaf(a1[i], bv.y, c.v[n][3]);
+        for (int n0 = 0; n0 < kC; n0 += 4) {
+          if (8 * n0 >= dim) break;
+          FOVEA_UNROLL
+          for (int n = n0; n < n0 + 4; ++n) {
+            const float2 bv = std::bit_cast<float2>(load8(b.at(b_row + k + i, 8 * n + 2 * t)));
+            c.v[n][0] = fmaf(a0[i], bv.x, c.v[n][0]);
+            c.v[n][1] = fmaf(a0[i], bv.y, c.v[n][1]);
+            c.v[n][2] = fmaf(a1[i], bv.x, c.v[n][2]);
+            c.v[n][3] = fmaf(a1[i], bv.y, c.v[n][3]);
+          }
         }
       }
     }
@@ -225,31 +238,69 @@ template <class Op> __device__ __forceinline__ float row_all_reduce(float v, Op 
 
 /// The queries, or keys, of a lane's two rows, from `first` on: their codes, and whether they are there.
 struct RowTokens {
-  int code[2];
+  int token[2], code[2];   // of token 0 where there is none
   bool exists[2];
   template <class Place> __device__ __forceinline__ RowTokens(const Place& place, int first, int count) {
     FOVEA_UNROLL
     for (int h = 0; h < 2; ++h) {
-      const int token = first + lane_row() + 8 * h;
-      exists[h] = token < count;
-      code[h] = place.code(exists[h] ? token : 0);
+      token[h] = first + lane_row() + 8 * h;
+      exists[h] = token[h] < count;
+      if (!exists[h]) token[h] = 0;
+      code[h] = place.code(token[h]);
     }
   }
 };
 
-/// S from q k^T, rows being queries, columns keys from j0 on: -inf for keys that do not exist.
-template <int kN, class Place>
-__device__ __forceinline__ void finish_scores(const Place& place, WarpTile<kN>& s, const RowTokens& query, int j0) {
+/// Products times scale, plus what is added. Rows are queries and columns keys from j0 on; or, transposed, the other way round.
+template <bool transposed, int kN, class Place>
+__device__ __forceinline__ void scale_and_add(const Place& place, WarpTile<kN>& s, const RowTokens& row, int first, int count) {
+  // In three loops, so that what all lanes decide alike is decided once.
+  const int pair = opaque(lane_pair());
+  const auto column = [&](int n, int e) {
+    const int token = first + 8 * n + 2 * pair + e;
+    return token < count ? token : 0;
+  };
   FOVEA_UNROLL
   for (int n = 0; n < kN; ++n) {
     FOVEA_UNROLL
-    for (int e = 0; e < 2; ++e) {
-      const int j = j0 + 8 * n + 2 * lane_pair() + e, code = place.code(j < place.keys ? j : 0);
+    for (int i = 0; i < 4; ++i) s.v[n][i] *= place.scale;
+  }
+  if (place.adds()) {
+    FOVEA_UNROLL
+    for (int n = 0; n < kN; ++n) {
       FOVEA_UNROLL
-      for (int h = 0; h < 2; ++h) {
-        float& v = s.v[n][2 * h + e];
-        v = j < place.keys ? fmaf(place.scale, v, place.added(query.code[h], code)) : -INFINITY;
+      for (int e = 0; e < 2; ++e) {
+        const int code = place.code(column(n, e));
+        FOVEA_UNROLL
+        for (int h = 0; h < 2; ++h) s.v[n][2 * h + e] += transposed ? place.added(code, row.code[h]) : place.added(row.code[h], code);
       }
+    }
+  }
+  if (place.masks()) {
+    const int region[2] = {place.region(row.token[0]), place.region(row.token[1])};
+    FOVEA_UNROLL
+    for (int n = 0; n < kN; ++n) {
+      FOVEA_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        const int other = place.region(column(n, e));
+        FOVEA_UNROLL
+        for (int h = 0; h < 2; ++h)
+          if (region[h] != other) s.v[n][2 * h + e] += Place::kMask;
+      }
+    }
+  }
+}
+
+/// S from the products of queries (rows) and keys (columns, from j0 on): -inf for keys that do not exist.
+template <int kN, class Place>
+__device__ __forceinline__ void finish_scores(const Place& place, WarpTile<kN>& s, const RowTokens& query, int j0) {
+  scale_and_add<false>(place, s, query, j0, place.keys);
+  if (j0 + 8 * kN > place.keys) {
+    FOVEA_UNROLL
+    for (int n = 0; n < kN; ++n) {
+      FOVEA_UNROLL
+      for (int i = 0; i < 4; ++i)
+        if (j0 + 8 * n + 2 * lane_pair() + i % 2 >= place.keys) s.v[n][i] = -INFINITY;
     }
   }
 }
@@ -310,20 +361,18 @@ template <class Place> __device__ __forceinline__ float lse_of(const Place& plac
   return i < place.queries && place.row(i) >= 0 ? lse[place.lse_at(i)] : INFINITY;
 }
 
-/// S^T to P^T: columns are queries, whose lse lie in shared memory; P = 0 for keys (rows) that do not exist.
+/// P^T from the products of keys (rows) and queries (columns, from i0 on), whose lse lie in shared memory: 0 for keys that do not exist.
 template <class T, int kN, class Place>
 __device__ __forceinline__ void transposed_probabilities(const Place& place, WarpTile<kN>& s, const RowTokens& key, const float* lse,
                                                          int i0) {
+  scale_and_add<true>(place, s, key, i0, place.queries);
   FOVEA_UNROLL
   for (int n = 0; n < kN; ++n) {
+    const float2 of = std::bit_cast<float2>(load8(lse + 8 * n + 2 * lane_pair()));
     FOVEA_UNROLL
-    for (int e = 0; e < 2; ++e) {
-      const int col = 8 * n + 2 * lane_pair() + e, code = place.code(i0 + col < place.queries ? i0 + col : 0);
-      FOVEA_UNROLL
-      for (int h = 0; h < 2; ++h) {
-        float& v = s.v[n][2 * h + e];
-        v = key.exists[h] ? exponential<T>(fmaf(place.scale, v, place.added(code, key.code[h])) - lse[col]) : 0.f;
-      }
+    for (int i = 0; i < 4; ++i) {
+      const float p = exponential<T>(s.v[n][i] - (i % 2 ? of.y : of.x));
+      s.v[n][i] = key.exists[i / 2] ? p : 0.f;
     }
   }
 }

@@ -25,11 +25,11 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
   const int tiles = query_tiles * key_tiles, tile = static_cast<int>(blockIdx.x) % tiles, row = static_cast<int>(blockIdx.x) / tiles;
   const int i0 = tile / key_tiles * C::kOwned, j0 = tile % key_tiles * C::kTile;
   const int head = row % place.heads, sum = row / place.heads;   // of (parts, groups)
-  const int own = warp_index() * 16, width = place.keys - j0;
+  const int own = warp_index() * 16;
   const std::int64_t shared = place.units / groups, part = sum / groups;
   WarpTile<C::kN> total{};
   for (std::int64_t i = shared * part / parts; i < shared * (part + 1) / parts; ++i) {
-    place.select(i * groups + sum % groups, head);
+    place.select(static_cast<int>(i * groups + sum % groups), head);
     __syncthreads();   // the last one's tiles have been read
     fetch_rows<C::kThreads>(smem.q, 0, C::kOwned, place.dim, a.in.wide, [&](int r) { return query_row(place, a.in.q, i0 + r); });
     fetch_rows<C::kThreads>(smem.dy, 0, C::kOwned, place.dim, a.in.wide, [&](int r) { return output_row(place, a.dy, i0 + r); });
@@ -49,8 +49,8 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
       mean[h] = query.exists[h] ? a.mean[place.lse_at(q)] : 0.f;
     }
     WarpTile<C::kN> p{}, dp{};
-    multiply_rows(p, smem.q, own, smem.k, 0, width, place.dim);
-    multiply_rows(dp, smem.dy, own, smem.v, 0, width, place.dim);
+    multiply_rows(p, smem.q, own, smem.k, 0, place.dim);
+    multiply_rows(dp, smem.dy, own, smem.v, 0, place.dim);
     probabilities<float>(place, p, query, lse, j0);   // these are not rounded
     FOVEA_UNROLL
     for (int n = 0; n < C::kN; ++n) {
@@ -95,8 +95,8 @@ constexpr int kWeightWarps = 4;
 template <class T, class Place>
 __global__ void __launch_bounds__(kWeightWarps* kWarp) attention_weights_kernel(Place place, AttentionInputs<T> in, T* p) {
   const std::int64_t row = blockIdx.x * std::int64_t{kWeightWarps} + warp_index(), head = row / place.queries;
-  if (head >= place.units * place.heads) return;   // the whole warp leaves together, so the shuffles stay full
-  place.select(head / place.heads, static_cast<int>(head % place.heads));
+  if (head >= std::int64_t{place.units} * place.heads) return;   // the whole warp leaves together, so the shuffles stay full
+  place.select(static_cast<int>(head / place.heads), static_cast<int>(head % place.heads));
   const int i = static_cast<int>(row % place.queries), lane = static_cast<int>(threadIdx.x) % kWarp, code = place.code(i);
   const T* q = query_row(place, in.q, i);
   p += row * place.keys;
@@ -104,7 +104,10 @@ __global__ void __launch_bounds__(kWeightWarps* kWarp) attention_weights_kernel(
     const T* k = key_row(place, in.k, in.k_padding, j);
     float sum = 0;
     for (int c = 0; c < place.dim; ++c) sum = fmaf(float(q[c]), float(k[c]), sum);
-    return fmaf(place.scale, sum, place.added(code, place.code(j)));
+    sum *= place.scale;
+    if (place.adds()) sum += place.added(code, place.code(j));
+    if (place.masks() && place.region(i) != place.region(j)) sum += Place::kMask;
+    return sum;
   };
   float max = -FLT_MAX, sum = 0;
   for (int j = lane; j < place.keys && q; j += kWarp) {
@@ -118,7 +121,9 @@ __global__ void __launch_bounds__(kWeightWarps* kWarp) attention_weights_kernel(
 
 template <class T, class Place> void write_weights(Cuda be, const Place& place, const AttentionInputs<T>& in, T* p) {
   launch(attention_weights_kernel<T, Place>,
-         {.grid = blocks(place.units * place.heads * place.queries, kWeightWarps), .block = kWeightWarps * kWarp, .stream = be.stream},
+         {.grid = blocks(std::int64_t{place.units} * place.heads * place.queries, kWeightWarps),
+          .block = kWeightWarps * kWarp,
+          .stream = be.stream},
          place, in, p);
 }
 

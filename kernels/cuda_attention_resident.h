@@ -7,89 +7,112 @@
 //           <P, dP> is summed over the warps in order, and dv += P^T dy, dk += dS^T q. dS then lies in shared memory, and the warps share
 //           the tiles of dq = dS k. Three barriers a round.
 //
-// A block takes several units of one head, one after the other, and its own sums over them (dS by pairs of tokens, rows of padding) stay in
-// registers: one part of the ordered sum. What varies is a Form, all of it known to the compiler:
+// A block takes several units of one head, one after the other, while cp.async brings the next; its sums over them (dS by pairs of tokens,
+// rows of padding) are one part of the ordered sum. What varies is a Form, all of it known to the compiler:
+//   kUnitStages: 2, or 1 where a block has one unit only
 //   kWarps, kKeyTiles: warps, and of how many times 16 keys each;  kKeys = 16 kWarps kKeyTiles
+//   kStep, kTail: keys of a forward step, and of a step over what is left
 //   kRound, kN: queries of a backward round, a multiple of 16, and the eights of them that hold any;  kRounds of them, 0: as many as it takes
-//   kStep: keys of a forward step;  D: elements of a row, at most;  kTableRows: of the table of a window's biases, else 1
-//   kPairRows, kPairs: what one round's pairs need, with rows of pairs 8 banks apart
+//   D: elements of a row, at most;  kTableRows: of the table of a window's biases, else 1
+//   kPairRows, kPairs: pairs (key, query) of tokens, in rows that begin 8 or 24 banks apart; where dS is not summed, 1
+//   kPairsHeld: dS is summed in registers, and comes to shared memory in the end
+//   kForwardBlocks, kBackwardBlocks: that a multiprocessor shall hold
 #pragma once
 
 #include "kernels/cuda_attention.h"
 
 namespace fovea::kernels {
 
-/// The units of block `part` of `parts`, and its head: blocks of one part lie beside each other, as their rows do.
-template <class Place> struct ResidentShare {
-  int head;
-  std::int64_t part, first, last;
-  __device__ __forceinline__ ResidentShare(const Place& place, std::int64_t parts)
-      : head(static_cast<int>(blockIdx.x % static_cast<unsigned>(place.heads))), part(blockIdx.x / static_cast<unsigned>(place.heads)) {
-    first = place.units * part / parts;
-    last = place.units * (part + 1) / parts;
-  }
+/// The units of this block's part, one of `parts`, and its head: blocks of one part lie beside each other, as their rows do.
+struct ResidentShare {
+  int head, part, first, last;
+  __device__ __forceinline__ ResidentShare(const HeadPlace& place, int parts)
+      : head(static_cast<int>(blockIdx.x) % place.heads),
+        part(static_cast<int>(blockIdx.x) / place.heads),
+        first(static_cast<int>(std::int64_t{place.units} * part / parts)),
+        last(static_cast<int>(std::int64_t{place.units} * (part + 1) / parts)) {}
 };
 
 template <class Form> struct ResidentForwardMemory {
-  SharedTile<bfloat16, Form::kKeys, Form::D> k, v;
-  SharedTile<bfloat16, Form::kWarps * 16, Form::D> q;   // 16 rows a warp
+  SharedTile<bfloat16, Form::kKeys, Form::D> k[Form::kUnitStages], v[Form::kUnitStages];
+  SharedTile<bfloat16, Form::kWarps * 16, Form::D> q[Form::kUnitStages];   // 16 rows a warp
   float table[Form::kTableRows];
 };
 
 template <class Form, class Place>
-__global__ void __launch_bounds__(Form::kWarps* kWarp)
-    resident_forward_kernel(Place place, AttentionInputs<bfloat16> in, bfloat16* y, float* lse, std::int64_t parts) {
-  constexpr int kThreads = Form::kWarps * kWarp, D = Form::D, kStep = Form::kStep;
+__global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
+    resident_forward_kernel(Place place, AttentionInputs<bfloat16> in, bfloat16* y, float* lse, int parts) {
+  constexpr int kThreads = Form::kWarps * kWarp, D = Form::D, kStep = Form::kStep, kTail = Form::kTail;
   auto& smem = shared_memory<ResidentForwardMemory<Form>>();
-  const ResidentShare<Place> share(place, parts);
+  const ResidentShare share(place, parts);
   place.template load_table<kThreads>(smem.table, share.head);
   const int own = warp_index() * 16, keys = (place.keys + 15) / 16 * 16;
-  for (std::int64_t unit = share.first; unit < share.last; ++unit) {
-    place.select(unit, share.head);
-    const auto fetch_queries = [&](int i0) {
-      fetch_rows<kWarp>(smem.q, own, 16, place.dim, true, [&](int r) { return query_row(place, in.q, i0 + r); });
-      copy_async_commit();
-    };
-    __syncthreads();   // the last unit's rows have been read
-    fetch_rows<kThreads>(smem.k, 0, keys, place.dim, true, [&](int r) { return key_row(place, in.k, in.k_padding, r); });
-    fetch_rows<kThreads>(smem.v, 0, keys, place.dim, true, [&](int r) { return key_row(place, in.v, in.v_padding, r); });
-    fetch_queries(own);
+  const auto fetch_queries = [&](const Place& from, int stage, int i0) {
+    fetch_rows<kWarp>(smem.q[stage], opaque(own), 16, place.dim, true, [&](int r) { return query_row(from, in.q, i0 + r); });
+    copy_async_commit();
+  };
+  const auto fetch = [&](int unit) {
+    if (unit >= share.last) return;
+    const int stage = (unit - share.first) % Form::kUnitStages;
+    Place next = place;
+    next.select(unit, share.head);
+    fetch_rows<kThreads>(smem.k[stage], 0, keys, place.dim, true, [&](int r) { return key_row(next, in.k, in.k_padding, r); });
+    fetch_rows<kThreads>(smem.v[stage], 0, keys, place.dim, true, [&](int r) { return key_row(next, in.v, in.v_padding, r); });
+    fetch_queries(next, stage, own);
+  };
+  fetch(share.first);
+  for (int unit = share.first; unit < share.last; ++unit) {
     copy_async_wait<0>();
-    __syncthreads();
+    __syncthreads();   // the unit is there, and the last one's rows have been read
+    if constexpr (Form::kUnitStages > 1) fetch(unit + 1);
+    place.select(unit, share.head);
+    const int stage = (unit - share.first) % Form::kUnitStages;
     for (int i0 = own; i0 < place.queries; i0 += Form::kWarps * 16) {
-      if (i0 > own) {
+      if (i0 > own) {   // (with one stage)
         __syncwarp();
-        fetch_queries(i0);
+        fetch_queries(place, stage, i0);
         copy_async_wait<0>();
         __syncwarp();
       }
       const RowTokens query(place, i0, place.queries);
       WarpTile<D / 8> out{};
       OnlineSoftmax softmax;
-      for (int j0 = 0; j0 < place.keys; j0 += kStep) {
-        WarpTile<kStep / 8> s{};
-        Corner<bfloat16, kStep / 8> corner;
-        multiply_rows(s, smem.q, own, smem.k, j0, place.keys - j0, place.dim);
+      const auto meet = [&](int j0, auto step) {
+        constexpr int kN = decltype(step)::value / 8;
+        WarpTile<kN> s{};
+        Corner<bfloat16, kN> corner;
+        multiply_rows(s, smem.q[stage], own, smem.k[stage], j0, place.dim);
         finish_scores(place, s, query, j0);
         softmax.template step<bfloat16>(s, out);
-        multiply_held(out, s, corner, smem.v, j0, place.keys - j0, place.dim);
-      }
+        multiply_held(out, s, corner, smem.v[stage], j0, place.dim);
+      };
+      int j0 = 0;
+      if constexpr (kStep != kTail)
+        for (; j0 + kStep <= place.keys; j0 += kStep) meet(j0, std::integral_constant<int, kStep>{});
+      for (; j0 < place.keys; j0 += kTail) meet(j0, std::integral_constant<int, kTail>{});
       store_attention(place, softmax, out, query, i0, y, lse);
     }
   }
 }
 
 template <class Form> struct ResidentBackwardMemory {
-  static constexpr int kStages = Form::kRounds == 1 ? 1 : 2;
-  SharedTile<bfloat16, Form::kKeys, Form::D> k, v;
-  SharedTile<bfloat16, Form::kRound, Form::D> q[kStages], dy[kStages];
+  SharedTile<bfloat16, Form::kKeys, Form::D> k[Form::kUnitStages], v[Form::kUnitStages];
+  SharedTile<bfloat16, Form::kRound, Form::D> q[2], dy[2];
   union {
-    SharedTile<bfloat16, Form::kKeys, 64> ds;     // rows are keys, columns the queries of a round
-    float pairs[Form::kPairRows][Form::kPairs];   // in the end: dS of a round, summed over the units
-    float padding[Form::kWarps][2][Form::D];      // after each unit with padding
+    SharedTile<bfloat16, Form::kKeys, 64> ds;   // rows are keys, columns the queries of a round
+    float padding[Form::kWarps][2][Form::D];    // after a unit with padding
+    float late_pairs[Form::kPairsHeld ? Form::kPairRows : 1][Form::kPairsHeld ? Form::kPairs : 2];
   };
-  float lse[kStages][Form::kRound], mean[Form::kWarps][Form::kRound];   // mean: each warp's part of <P, dP>
+  float early_pairs[Form::kPairsHeld ? 1 : Form::kPairRows][Form::kPairsHeld ? 2 : Form::kPairs];
+  float lse[2][Form::kRound], mean[Form::kWarps][Form::kRound];   // mean: each warp's part of <P, dP>
   float table[Form::kTableRows];
+  /// dS, summed over the units.
+  __device__ __forceinline__ float* pairs(int key, int query) {
+    if constexpr (Form::kPairsHeld)
+      return &late_pairs[key][query];
+    else
+      return &early_pairs[key][query];
+  }
 };
 
 /// Where it all goes; null: not wanted.
@@ -101,17 +124,16 @@ struct ResidentGradients {
   float* padding = nullptr;   // sums of dk and dv over rows of padding: (parts, 2, heads, dim)
 };
 
-/// c += a^T b: 16 columns of tile a from a_col on, by `width` columns of tile b from b_col on; `depth` rows of both.
+/// c += a^T b: 16 columns of tile a from a_col on, by 8 kN columns of tile b from b_col on; `depth` rows of both.
 template <int kN, int kRows, int kA, int kB>
 __device__ __forceinline__ void multiply_columns(WarpTile<kN>& c, SharedTile<bfloat16, kRows, kA>& a, int a_col,
-                                                 SharedTile<bfloat16, kRows, kB>& b, int b_col, int width, int depth) {
+                                                 SharedTile<bfloat16, kRows, kB>& b, int b_col, int depth) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int k = 0; k < depth; k += 16) {
     std::uint32_t av[4], bv[4];
     load_matrix_x4_transposed(av, a.at(k + lane % 8 + lane / 16 * 8, a_col + lane / 8 % 2 * 8));
     FOVEA_UNROLL
     for (int n = 0; n < kN; n += 2) {
-      if (8 * n >= width) break;
       load_matrix_x4_transposed(bv, b.at(k + lane % 16, b_col + 8 * n + lane / 16 * 8));
       mma_bf16(c.v[n], av, bv[0], bv[1]);
       mma_bf16(c.v[n + 1], av, bv[2], bv[3]);
@@ -120,54 +142,65 @@ __device__ __forceinline__ void multiply_columns(WarpTile<kN>& c, SharedTile<bfl
 }
 
 using FourBytes [[gnu::may_alias]] = std::uint32_t;
+template <int kRows, int kCols>
+__device__ __forceinline__ void store_pair(SharedTile<bfloat16, kRows, kCols>& tile, int row, int col, std::uint32_t pair) {
+  *reinterpret_cast<FourBytes*>(tile.at(row, col)) = pair;
+}
 
 template <class Form, class Place>
-__global__ void __launch_bounds__(Form::kWarps* kWarp)
+__global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
     resident_backward_kernel(Place place, AttentionInputs<bfloat16> in, const float* lse, const bfloat16* dy, ResidentGradients g,
-                             std::int64_t parts) {
+                             int parts) {
   constexpr int kThreads = Form::kWarps * kWarp, D = Form::D, kM = Form::kKeyTiles, kN = Form::kN, kRound = Form::kRound;
   constexpr int kDq = kRound / 16 * (D / 32) >= Form::kWarps ? 4 : 2;   // eights of columns of dq that a warp makes at once
   auto& smem = shared_memory<ResidentBackwardMemory<Form>>();
-  constexpr int kStages = ResidentBackwardMemory<Form>::kStages;
-  const ResidentShare<Place> share(place, parts);
+  const ResidentShare share(place, parts);
   const int warp = warp_index(), own = warp * 16 * kM, thread = static_cast<int>(threadIdx.x);
   const int keys = (place.keys + 15) / 16 * 16, rounds = Form::kRounds ? Form::kRounds : (place.queries + kRound - 1) / kRound;
   place.template load_table<kThreads>(smem.table, share.head);
-  WarpTile<kN> total[Form::kRounds ? Form::kRounds : 1]{};   // dS^T, summed over the units
-  float padding_sum = 0;                                     // of column `thread` of dk, then of dv
+  const auto unit_stage = [&](int unit) { return (unit - share.first) % Form::kUnitStages; };
+  const auto stage_of = [&](int unit, int r) { return ((unit - share.first) * rounds + r) % 2; };
+  const auto fetch = [&](int unit, int r) {   // a round's queries, and with the first one the keys
+    Place from = place;
+    from.select(unit, share.head);
+    const int i0 = r * kRound, stage = stage_of(unit, r);
+    if (r == 0) {
+      auto &k = smem.k[unit_stage(unit)], &v = smem.v[unit_stage(unit)];
+      fetch_rows<kThreads>(k, 0, keys, place.dim, true, [&](int j) { return key_row(from, in.k, in.k_padding, j); });
+      fetch_rows<kThreads>(v, 0, keys, place.dim, true, [&](int j) { return key_row(from, in.v, in.v_padding, j); });
+    }
+    fetch_rows<kThreads>(smem.q[stage], 0, kRound, place.dim, true, [&](int i) { return query_row(from, in.q, i0 + i); });
+    fetch_rows<kThreads>(smem.dy[stage], 0, kRound, place.dim, true, [&](int i) { return output_row(from, dy, i0 + i); });
+    if (thread < kRound) smem.lse[stage][thread] = lse_of(from, lse, i0 + thread);
+    copy_async_commit();
+  };
+  WarpTile<kN> total[Form::kPairsHeld ? Form::kRounds : 1]{};   // dS^T, summed over the units
+  float padding_sum = 0;                                        // of column `thread` of dk, then of dv
 
-  for (std::int64_t unit = share.first; unit < share.last; ++unit) {
+  fetch(share.first, 0);
+  for (int unit = share.first; unit < share.last; ++unit) {
     place.select(unit, share.head);
-    const auto fetch_queries = [&](int r) {
-      if (r < rounds) {
-        const int i0 = r * kRound;
-        fetch_rows<kThreads>(smem.q[r % kStages], 0, kRound, place.dim, true, [&](int i) { return query_row(place, in.q, i0 + i); });
-        fetch_rows<kThreads>(smem.dy[r % kStages], 0, kRound, place.dim, true, [&](int i) { return output_row(place, dy, i0 + i); });
-        if (thread < kRound) smem.lse[r % kStages][thread] = lse_of(place, lse, i0 + thread);
-      }
-      copy_async_commit();
-    };
-    __syncthreads();   // the last unit's rows have been read
-    fetch_rows<kThreads>(smem.k, 0, keys, place.dim, true, [&](int r) { return key_row(place, in.k, in.k_padding, r); });
-    fetch_rows<kThreads>(smem.v, 0, keys, place.dim, true, [&](int r) { return key_row(place, in.v, in.v_padding, r); });
-    fetch_queries(0);
-
+    auto &k = smem.k[unit_stage(unit)], &v = smem.v[unit_stage(unit)];
     WarpTile<D / 8> dk[kM]{}, dv[kM]{};
     const auto round = [&](int r, WarpTile<kN>& sums) {
-      const int stage = r % kStages, i0 = r * kRound, width = place.queries - i0;
+      const int stage = stage_of(unit, r), i0 = r * kRound;
+      auto &q = smem.q[stage], &dys = smem.dy[stage];
       copy_async_wait<0>();
-      __syncthreads();   // the queries are there, and dS, mean and the other stage have been read
-      if constexpr (kStages > 1) fetch_queries(r + 1);
+      __syncthreads();   // the round is there, and the last one's rows, dS and mean have been read
+      if (r + 1 < rounds)
+        fetch(unit, r + 1);
+      else if (Form::kUnitStages > 1 && unit + 1 < share.last)
+        fetch(unit + 1, 0);
       Corner<bfloat16, kN> corner;
       WarpTile<kN> p[kM]{}, ds[kM]{};   // ds: dP^T at first
       FOVEA_UNROLL
       for (int m = 0; m < kM; ++m) {
-        const int row = own + 16 * m;
-        if (row >= place.keys) break;   // a warp without keys: its P and dS are 0
-        multiply_rows(p[m], smem.k, row, smem.q[stage], 0, width, place.dim);
-        multiply_rows(ds[m], smem.v, row, smem.dy[stage], 0, width, place.dim);
-        transposed_probabilities<bfloat16>(place, p[m], RowTokens(place, row, place.keys), smem.lse[stage], i0);
-        multiply_held(dv[m], p[m], corner, smem.dy[stage], 0, width, place.dim);
+        const int key = own + 16 * m;
+        if (key >= place.keys) break;   // a warp without keys: its P and dS are 0
+        multiply_rows(p[m], k, key, q, 0, place.dim);
+        multiply_rows(ds[m], v, key, dys, 0, place.dim);
+        transposed_probabilities<bfloat16>(place, p[m], RowTokens(place, key, place.keys), smem.lse[stage], i0);
+        multiply_held(dv[m], p[m], corner, dys, 0, place.dim);
       }
       FOVEA_UNROLL
       for (int n = 0; n < kN; ++n) {
@@ -176,62 +209,69 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp)
           float mean = 0;
           FOVEA_UNROLL
           for (int m = 0; m < kM; ++m) mean = fmaf(p[m].v[n][e], ds[m].v[n][e], fmaf(p[m].v[n][2 + e], ds[m].v[n][2 + e], mean));
+          FOVEA_UNROLL
           for (int lanes = 4; lanes < kWarp; lanes *= 2) mean += __shfl_xor_sync(kFullWarp, mean, lanes);
           if (lane_row() == 0) smem.mean[warp][8 * n + 2 * lane_pair() + e] = mean;
         }
       }
       __syncthreads();   // every warp's part of <P, dP>
+      const int row = opaque(own + lane_row()), pair = opaque(2 * lane_pair());
       FOVEA_UNROLL
       for (int n = 0; n < kN; ++n) {
+        const int col = 8 * n + pair;
         float mean[2] = {};
         for (int w = 0; w < Form::kWarps; ++w) {
-          const float2 part = std::bit_cast<float2>(load8(&smem.mean[w][8 * n + 2 * lane_pair()]));
+          const float2 part = std::bit_cast<float2>(load8(&smem.mean[w][col]));
           mean[0] += part.x, mean[1] += part.y;
         }
-        if (g.mean && warp == 0 && lane_row() == 0) {
+        if (g.mean && row == 0) {
           FOVEA_UNROLL
-          for (int e = 0; e < 2; ++e) {
-            const int i = i0 + 8 * n + 2 * lane_pair() + e;
-            if (i < place.queries) g.mean[place.lse_at(i)] = mean[e];
-          }
+          for (int e = 0; e < 2; ++e)
+            if (i0 + col + e < place.queries) g.mean[place.lse_at(i0 + col + e)] = mean[e];
         }
         FOVEA_UNROLL
         for (int m = 0; m < kM; ++m) {
+          float(&d)[4] = ds[m].v[n];
           FOVEA_UNROLL
-          for (int e = 0; e < 4; ++e) {
-            ds[m].v[n][e] = p[m].v[n][e] * (ds[m].v[n][e] - mean[e % 2]);
-            if constexpr (Form::kRounds > 0) sums.v[n][e] += ds[m].v[n][e];
+          for (int e = 0; e < 4; ++e) d[e] = p[m].v[n][e] * (d[e] - mean[e % 2]);
+          FOVEA_UNROLL
+          for (int h = 0; h < 2; ++h) {
+            const int key = row + 16 * m + 8 * h;
+            store_pair(smem.ds, key, col, to_bf16_pair(d[2 * h], d[2 * h + 1]));
+            if constexpr (Form::kPairsHeld) {
+              sums.v[n][2 * h] += d[2 * h], sums.v[n][2 * h + 1] += d[2 * h + 1];
+            } else if constexpr (Form::kPairRows > 1) {
+              float* sum = smem.pairs(key, i0 + col);
+              const float2 old = unit > share.first ? std::bit_cast<float2>(load8(sum)) : float2{0, 0};
+              store8(sum, old.x + d[2 * h], old.y + d[2 * h + 1]);
+            }
           }
-          FOVEA_UNROLL
-          for (int h = 0; h < 2; ++h)
-            *reinterpret_cast<FourBytes*>(smem.ds.at(own + 16 * m + lane_row() + 8 * h, 8 * n + 2 * lane_pair())) =
-                to_bf16_pair(ds[m].v[n][2 * h], ds[m].v[n][2 * h + 1]);
         }
       }
       FOVEA_UNROLL
       for (int n = kN; n < kRound / 8; ++n) {   // queries that never are, but that share a product with some that are
         FOVEA_UNROLL
-        for (int h = 0; h < 2; ++h) *reinterpret_cast<FourBytes*>(smem.ds.at(own + lane_row() + 8 * h, 8 * n + 2 * lane_pair())) = 0;
+        for (int h = 0; h < 2; ++h) store_pair(smem.ds, row + 8 * h, 8 * n + pair, 0);
       }
       FOVEA_UNROLL
       for (int m = 0; m < kM; ++m) {
         if (own + 16 * m >= place.keys) break;
-        multiply_held(dk[m], ds[m], corner, smem.q[stage], 0, width, place.dim);
+        multiply_held(dk[m], ds[m], corner, q, 0, place.dim);
       }
       __syncthreads();   // all of dS
       for (int tile = warp; g.dq && tile < kRound / 16 * (D / 8 / kDq); tile += Form::kWarps) {
-        const int row = tile % (kRound / 16) * 16, col = tile / (kRound / 16) * (8 * kDq);
-        if (row >= width || col >= place.dim) continue;
+        const int query = tile % (kRound / 16) * 16, col = tile / (kRound / 16) * (8 * kDq);
+        if (i0 + query >= place.queries || col >= place.dim) continue;
         WarpTile<kDq> dq{};
-        multiply_columns(dq, smem.ds, row, smem.k, col, place.dim - col, keys);
+        multiply_columns(dq, smem.ds, query, k, col, keys);
         FOVEA_UNROLL
         for (int h = 0; h < 2; ++h) {
-          bfloat16* to = query_row(place, g.dq, i0 + row + lane_row() + 8 * h);
+          bfloat16* to = query_row(place, g.dq, i0 + query + lane_row() + 8 * h);
           store_tile_row(dq, h, to ? to + col : to, place.dim - col, place.scale, g.accumulate_q);
         }
       }
     };
-    if constexpr (Form::kRounds > 0) {
+    if constexpr (Form::kPairsHeld) {
       FOVEA_UNROLL
       for (int r = 0; r < Form::kRounds; ++r) round(r, total[r]);
     } else {
@@ -262,36 +302,30 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp)
 
   if constexpr (Place::kPads) {
     if (g.padding && thread < 2 * D && thread % D < place.dim)
-      g.padding[((share.part * 2 + thread / D) * place.heads + share.head) * place.dim + thread % D] = padding_sum;
+      g.padding[((std::int64_t{share.part} * 2 + thread / D) * place.heads + share.head) * place.dim + thread % D] = padding_sum;
     if (!g.table) return;
-    constexpr int kMine = (Form::kTableRows + kThreads - 1) / kThreads;
-    float sums[kMine] = {};
+    __syncthreads();   // what lies where the pairs come has been read
     FOVEA_UNROLL
-    for (int r = 0; r < Form::kRounds; ++r) {
-      __syncthreads();
+    for (int r = 0; r < (Form::kPairsHeld ? Form::kRounds : 0); ++r) {
       FOVEA_UNROLL
       for (int n = 0; n < kN; ++n) {
         FOVEA_UNROLL
         for (int h = 0; h < 2; ++h)
-          store8(&smem.pairs[own + lane_row() + 8 * h][8 * n + 2 * lane_pair()], total[r].v[n][2 * h], total[r].v[n][2 * h + 1]);
+          store8(smem.pairs(own + lane_row() + 8 * h, r * kRound + 8 * n + 2 * lane_pair()), total[r].v[n][2 * h],
+                 total[r].v[n][2 * h + 1]);
       }
-      __syncthreads();
-      FOVEA_UNROLL
-      for (int i = 0; i < kMine; ++i)
-        if (thread + i * kThreads < Form::kTableRows)
-          sums[i] += place.sum_at(thread + i * kThreads, r * kRound, kRound, [&](int q, int k) { return smem.pairs[k][q]; });
     }
-    FOVEA_UNROLL
-    for (int i = 0; i < kMine; ++i)
-      if (thread + i * kThreads < Form::kTableRows)
-        g.table[(share.part * Form::kTableRows + thread + i * kThreads) * place.heads + share.head] = sums[i];
+    __syncthreads();
+    for (int row = thread; row < Form::kTableRows; row += kThreads)
+      g.table[(std::int64_t{share.part} * Form::kTableRows + row) * place.heads + share.head] =
+          place.sum_at(row, [&](int query, int key) { return *smem.pairs(key, query); });
   }
 }
 
 template <class Form, class Place>
-void resident_forward(Cuda be, const Place& place, const AttentionInputs<bfloat16>& in, bfloat16* y, float* lse, std::int64_t parts) {
+void resident_forward(Cuda be, const Place& place, const AttentionInputs<bfloat16>& in, bfloat16* y, float* lse, int parts) {
   launch(resident_forward_kernel<Form, Place>,
-         {.grid = blocks(parts * place.heads, 1),
+         {.grid = blocks(std::int64_t{parts} * place.heads, 1),
           .block = Form::kWarps * kWarp,
           .smem = sizeof(ResidentForwardMemory<Form>),
           .stream = be.stream},
@@ -299,9 +333,9 @@ void resident_forward(Cuda be, const Place& place, const AttentionInputs<bfloat1
 }
 template <class Form, class Place>
 void resident_backward(Cuda be, const Place& place, const AttentionInputs<bfloat16>& in, const float* lse, const bfloat16* dy,
-                       const ResidentGradients& g, std::int64_t parts) {
+                       const ResidentGradients& g, int parts) {
   launch(resident_backward_kernel<Form, Place>,
-         {.grid = blocks(parts * place.heads, 1),
+         {.grid = blocks(std::int64_t{parts} * place.heads, 1),
           .block = Form::kWarps * kWarp,
           .smem = sizeof(ResidentBackwardMemory<Form>),
           .stream = be.stream},

@@ -25,7 +25,7 @@ template <class T, int D> struct Cut {
 /// Selects this block's head; its tile of `tiles`.
 template <class Place> __device__ __forceinline__ int select_head(Place& place, int tiles) {
   const unsigned head = blockIdx.x / static_cast<unsigned>(tiles), heads = static_cast<unsigned>(place.heads);
-  place.select(head / heads, static_cast<int>(head % heads));
+  place.select(static_cast<int>(head / heads), static_cast<int>(head % heads));
   return static_cast<int>(blockIdx.x % static_cast<unsigned>(tiles));
 }
 inline int tiles_of(std::int64_t n, int size) { return static_cast<int>(ceil_div(n, size)); }
@@ -63,12 +63,12 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
     copy_async_wait<0>();
     __syncthreads();   // tile j is there, and nobody reads the place of tile j + 1 any more
     fetch(j + 1);
-    const int j0 = j * C::kTile, width = place.keys - j0;
+    const int j0 = j * C::kTile;
     WarpTile<C::kN> s{};
-    multiply_rows(s, smem.q, own, smem.k[j % 2], 0, width, place.dim);
+    multiply_rows(s, smem.q, own, smem.k[j % 2], 0, place.dim);
     finish_scores(place, s, query, j0);
     softmax.step<T>(s, out);
-    multiply_held(out, s, smem.corner[warp_index()], smem.v[j % 2], 0, width, place.dim);
+    multiply_held(out, s, smem.corner[warp_index()], smem.v[j % 2], 0, place.dim);
   }
   store_attention(place, softmax, out, query, i0 + own, y, lse);
 }
@@ -131,10 +131,10 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
     copy_async_wait<0>();
     __syncthreads();
     fetch(step + 1);
-    const int j0 = step % tiles * C::kTile, width = place.keys - j0;
+    const int j0 = step % tiles * C::kTile;
     WarpTile<C::kN> p{}, ds{};   // ds: dP at first
-    multiply_rows(p, smem.q, own, smem.k[step % 2], 0, width, place.dim);
-    multiply_rows(ds, smem.dy, own, smem.v[step % 2], 0, width, place.dim);
+    multiply_rows(p, smem.q, own, smem.k[step % 2], 0, place.dim);
+    multiply_rows(ds, smem.dy, own, smem.v[step % 2], 0, place.dim);
     probabilities<T>(place, p, query, lse, j0);
     if (step < tiles) {
       FOVEA_UNROLL
@@ -155,7 +155,7 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
       FOVEA_UNROLL
       for (int i = 0; i < 4; ++i) ds.v[n][i] = p.v[n][i] * (ds.v[n][i] - mean[i / 2]);
     }
-    multiply_held(out, ds, smem.corner[warp_index()], smem.k[step % 2], 0, width, place.dim);
+    multiply_held(out, ds, smem.corner[warp_index()], smem.k[step % 2], 0, place.dim);
   }
   if (!dq) return;
   FOVEA_UNROLL
@@ -211,20 +211,20 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
     copy_async_wait<0>();
     __syncthreads();
     fetch(i + 1);
-    const int i0 = i * C::kTile, width = place.queries - i0;
+    const int i0 = i * C::kTile;
     WarpTile<C::kN> p{};
-    multiply_rows(p, smem.k, own, smem.q[i % 2], 0, width, place.dim);
+    multiply_rows(p, smem.k, own, smem.q[i % 2], 0, place.dim);
     transposed_probabilities<T>(place, p, key, smem.lse[i % 2], i0);
-    if constexpr (wants_v) multiply_held(dv, p, smem.corner[warp_index()], smem.dy[i % 2], 0, width, place.dim);
+    if constexpr (wants_v) multiply_held(dv, p, smem.corner[warp_index()], smem.dy[i % 2], 0, place.dim);
     if constexpr (wants_k) {
       WarpTile<C::kN> ds{};
-      multiply_rows(ds, smem.v, own, smem.dy[i % 2], 0, width, place.dim);
+      multiply_rows(ds, smem.v, own, smem.dy[i % 2], 0, place.dim);
       FOVEA_UNROLL
       for (int n = 0; n < C::kN; ++n) {
         FOVEA_UNROLL
         for (int e = 0; e < 4; ++e) ds.v[n][e] = p.v[n][e] * (ds.v[n][e] - smem.mean[i % 2][8 * n + 2 * lane_pair() + e % 2]);
       }
-      multiply_held(dk, ds, smem.corner[warp_index()], smem.q[i % 2], 0, width, place.dim);
+      multiply_held(dk, ds, smem.corner[warp_index()], smem.q[i % 2], 0, place.dim);
     }
   }
   T* const none = nullptr;   // rows of padding go nowhere
@@ -242,7 +242,7 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
                              key.exists[1] && place.row(j0 + own + lane_row() + 8) < 0};
     const auto join = [&](int which) {   // the warps, in order
       __syncthreads();
-      float* to = a.padding + (((place.unit * key_tiles + tile) * 2 + which) * place.heads + place.head) * place.dim;
+      float* to = a.padding + (((std::int64_t{place.unit} * key_tiles + tile) * 2 + which) * place.heads + place.head) * place.dim;
       for (int c = static_cast<int>(threadIdx.x); c < place.dim; c += C::kThreads) {
         float sum = 0;
         for (int w = 0; w < C::kWarps; ++w) sum += smem.padding[w][c];
@@ -272,7 +272,10 @@ template <class F> void with_capacity(std::int64_t dim, const F& f) {
 }
 /// A block for each of `tiles` tiles of each head.
 template <class C, class Memory, class Place> LaunchShape block_for_each_tile(Cuda be, const Place& place, int tiles) {
-  return {.grid = blocks(place.units * place.heads * tiles, 1), .block = C::kThreads, .smem = sizeof(Memory), .stream = be.stream};
+  return {.grid = blocks(std::int64_t{place.units} * place.heads * tiles, 1),
+          .block = C::kThreads,
+          .smem = sizeof(Memory),
+          .stream = be.stream};
 }
 
 template <class T, class Place> void streamed_forward(Cuda be, const Place& place, const AttentionInputs<T>& in, T* y, float* lse) {
@@ -308,7 +311,7 @@ void streamed_backward(Cuda be, const AttentionBackward<T, Place>& a, T* dq, boo
 /// Rows of a.padding.
 template <class T, class Place> std::int64_t padding_rows(const Place& place) {
   std::int64_t rows = 0;
-  with_capacity(place.dim, [&](auto d) { rows = place.units * tiles_of(place.keys, Cut<T, decltype(d)::value>::kOwned); });
+  with_capacity(place.dim, [&](auto d) { rows = std::int64_t{place.units} * tiles_of(place.keys, Cut<T, decltype(d)::value>::kOwned); });
   return rows;
 }
 

@@ -6,6 +6,12 @@
 
 namespace fovea::kernels {
 
+/// v, which the compiler may not reason about: what is made of it is made here, and not ahead of a loop, to occupy registers all through it.
+__device__ __forceinline__ int opaque(int v) {
+  asm volatile("" : "+r"(v));
+  return v;
+}
+
 // ---- cp.async: global to shared memory without a register in between --------------------------------------------------------------------
 
 #ifndef FOVEA_CUDA_EMULATED

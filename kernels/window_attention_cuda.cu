@@ -3,29 +3,31 @@
 // windows of one head, and sums dS over them in registers before it adds the pairs of each relative position. All others go to
 // cuda_attention_streamed.h.
 //
-// A window of 49 tokens is multiplied as 64 x 56: 120 products of 16 x 8 x 16 forward and 304 backward, where 64 tokens have 128 and 320. At
-// 32 elements a head that is 2 operations for each byte of q, k, v and y, times 49: memory is the limit.
+// A window of 49 tokens is multiplied as 64 x 56: 120 products of 16 x 8 x 16 forward and 304 backward (64 tokens have 128 and 320). That are
+// 24.5 operations a byte of q, k, v and y forward, 35 a byte of all that backward reads and writes: memory is the limit.
 #include "kernels/window_attention.h"
 
 #include "kernels/cuda_attention_pairs.h"
 #include "kernels/cuda_attention_resident.h"
+#include "kernels/cuda_divide.h"
 
 namespace fovea::kernels {
 namespace {
 
-/// A code is 4 times a token's place in a row of the table, plus its region: the place of a pair is the difference of two.
+/// A code is a token's place on the grid of the table: the place of a pair there is the difference of two.
 /// kWindow: windows are squares of that size, and the compiler knows; 0: they are of any form.
 template <int kWindow> struct WindowPlace : HeadPlace {
   static constexpr bool kPads = true;
-  int h, w, any_h, any_w, down, across, roll_h, roll_w;
-  const float* table;   // (table_rows, heads); or the column of one head, in shared memory
-  int table_step;
+  static constexpr float kMask = kWindowMask;
+  int h, w, any_h, any_w, down, roll_h, roll_w;
+  FastDivide windows, across;   // by those of an image, and of a row of them
+  const float* table;           // (table_rows, heads); or the column of one head, in shared memory
   // Of the window that was selected:
   int top = 0, left = 0;                              // in the rolled image
   bool last_of_column = false, last_of_row = false;   // there pixels from the other edge join
 
   WindowPlace(const WindowAttentionShape& s, const float* all)
-      : HeadPlace{.units = s.images * s.windows(),
+      : HeadPlace{.units = static_cast<int>(s.images * s.windows()),
                   .heads = static_cast<int>(s.heads),
                   .queries = static_cast<int>(s.tokens()),
                   .keys = static_cast<int>(s.tokens()),
@@ -39,36 +41,37 @@ template <int kWindow> struct WindowPlace : HeadPlace {
         any_h(static_cast<int>(s.window_h)),
         any_w(static_cast<int>(s.window_w)),
         down(static_cast<int>(s.down())),
-        across(static_cast<int>(s.across())),
         roll_h(static_cast<int>(s.roll_h())),
         roll_w(static_cast<int>(s.roll_w())),
-        table(all),
-        table_step(heads) {}
+        windows(s.windows()),
+        across(s.across()),
+        table(all) {}
   __device__ __forceinline__ int window_h() const { return kWindow ? kWindow : any_h; }
   __device__ __forceinline__ int window_w() const { return kWindow ? kWindow : any_w; }
-  __device__ __forceinline__ void select(std::int64_t u, int which) {
-    const std::int64_t image = u / (down * across);
-    const int window = static_cast<int>(u - image * (down * across)), y = window / across, x = window - y * across;
+  __device__ __forceinline__ void select(int u, int which) {
+    const int image = windows(u), window = u - image * windows.divisor(), y = across(window), x = window - y * across.divisor();
     unit = u, head = which;
-    q_at = kv_at = image * h * w * q_step + which * dim;
-    y_at = image * h * w * y_step + which * dim;
+    q_at = kv_at = std::int64_t{image} * h * w * q_step + which * dim;
+    y_at = std::int64_t{image} * h * w * y_step + which * dim;
     top = y * window_h() + roll_h, left = x * window_w() + roll_w;
-    last_of_column = y == down - 1, last_of_row = x == across - 1;
+    last_of_column = y == down - 1, last_of_row = x == across.divisor() - 1;
   }
   __device__ __forceinline__ int row(int token) const {
     int y = top + token / window_w(), x = left + token % window_w();
     if (y >= down * window_h()) y -= down * window_h();   // around the edge
-    if (x >= across * window_w()) x -= across * window_w();
+    if (x >= across.divisor() * window_w()) x -= across.divisor() * window_w();
     return y < h && x < w ? y * w + x : -1;
   }
-  __device__ __forceinline__ int code(int token) const {
-    const int y = token / window_w(), x = token % window_w();
-    const int region = 2 * (last_of_column && y >= window_h() - roll_h) + (last_of_row && x >= window_w() - roll_w);
-    return 4 * (y * (2 * window_w() - 1) + x) + region;
-  }
+  __device__ __forceinline__ static constexpr bool adds() { return true; }
+  __device__ __forceinline__ int code(int token) const { return token / window_w() * (2 * window_w() - 1) + token % window_w(); }
   __device__ __forceinline__ float added(int i, int j) const {
-    const int relative = i / 4 - j / 4 + (window_h() - 1) * (2 * window_w() - 1) + window_w() - 1;
-    return table[kWindow ? relative : relative * table_step + head] + ((i ^ j) & 3 ? kWindowMask : 0.f);
+    const int relative = i - j + (window_h() - 1) * (2 * window_w() - 1) + window_w() - 1;
+    return table[kWindow ? relative : relative * heads + head];
+  }
+  __device__ __forceinline__ bool masks() const { return (roll_h > 0 && last_of_column) || (roll_w > 0 && last_of_row); }
+  __device__ __forceinline__ int region(int token) const {
+    const int y = token / window_w(), x = token % window_w();
+    return 2 * (last_of_column && y >= window_h() - roll_h) + (last_of_row && x >= window_w() - roll_w);
   }
   /// Does the window hold a row or column of padding?
   __device__ __forceinline__ bool has_padding() const { return top + window_h() > h || left + window_w() > w; }
@@ -79,17 +82,14 @@ template <int kWindow> struct WindowPlace : HeadPlace {
       shared[r] = table[r * heads + which];
     table = shared;
   }
-  /// The sum of pair(query - first, key) over the pairs at the relative position of that row of the table, and of whole rows of queries from
-  /// `first` on, `count` of them at most. Threads of neighbouring rows read neighbours.
-  template <class Pair> __device__ __forceinline__ float sum_at(int row, int first, int count, const Pair& pair) const {
+  /// The sum of pair(query, key) over the pairs at the relative position of that row of the table. Threads of neighbouring rows read neighbours.
+  template <class Pair> __device__ __forceinline__ float sum_at(int row, const Pair& pair) const {
     const int y = row / (2 * kWindow - 1) - (kWindow - 1), x = row % (2 * kWindow - 1) - (kWindow - 1);
     float sum = 0;
-    for (int query_y = first / kWindow; query_y < kWindow && query_y < (first + count) / kWindow; ++query_y) {
-      const int key_y = query_y - y;
-      if (key_y < 0 || key_y >= kWindow) continue;
-      for (int i = 0; i < kWindow - (x < 0 ? -x : x); ++i) {
-        const int key_x = x < 0 ? kWindow - 1 - i : i;
-        sum += pair(query_y * kWindow + key_x + x - first, key_y * kWindow + key_x);
+    for (int i = 0; i < kWindow - (y < 0 ? -y : y); ++i) {
+      for (int j = 0; j < kWindow - (x < 0 ? -x : x); ++j) {
+        const int key_y = y < 0 ? i - y : i, key_x = x < 0 ? kWindow - 1 - j : j;
+        sum += pair((key_y + y) * kWindow + key_x + x, key_y * kWindow + key_x);
       }
     }
     return sum;
@@ -98,10 +98,13 @@ template <int kWindow> struct WindowPlace : HeadPlace {
 
 /// A warp for 16 tokens; backward, all queries of a window in one round, or of 12 x 12 in three.
 template <int kWindow> struct WindowForm {
-  static constexpr int kTokens = kWindow * kWindow, kWarps = (kTokens + 15) / 16, kKeyTiles = 1, kKeys = 16 * kWarps;
-  static constexpr int kRound = kKeys <= 64 ? 64 : 48, kRounds = kKeys / kRound, kN = kKeys <= 64 ? (kTokens + 7) / 8 : 6;
-  static constexpr int kStep = 8 * kN, D = 32;
-  static constexpr int kTableRows = (2 * kWindow - 1) * (2 * kWindow - 1), kPairRows = kKeys, kPairs = kN == 7 ? 72 : 8 * kN + 8;
+  static constexpr bool kSmall = kWindow <= 8;
+  static constexpr int kTokens = kWindow * kWindow, kUnitStages = 2, kWarps = (kTokens + 15) / 16, kKeyTiles = 1, kKeys = 16 * kWarps;
+  static constexpr int kRound = kSmall ? 64 : 48, kRounds = kKeys / kRound, kN = kSmall ? (kTokens + 7) / 8 : 6;
+  static constexpr int kStep = 8 * kN, kTail = kStep, D = 32;
+  static constexpr int kTableRows = (2 * kWindow - 1) * (2 * kWindow - 1), kPairRows = kKeys, kPairs = kSmall ? 72 : 152;
+  static constexpr bool kPairsHeld = kSmall;
+  static constexpr int kForwardBlocks = kSmall ? 4 : 1, kBackwardBlocks = kSmall ? 3 : 1;
 };
 /// f(window) if its form is for bfloat16 and rows like these.
 template <class T, class F> bool with_resident_window(const WindowAttentionShape& s, bool wide, const F& f) {
@@ -113,8 +116,10 @@ template <class T, class F> bool with_resident_window(const WindowAttentionShape
   }
   return false;
 }
-/// Parts of the units: 1024 blocks or a few more, each with all of its part's windows.
-std::int64_t window_parts(const WindowAttentionShape& s) { return max_of(1, min_of(s.images * s.windows(), ceil_div(1024, s.heads))); }
+/// Parts of the units: for 1024 blocks or a few more, but of two windows at least, so that the second comes while the first is computed.
+int window_parts(const WindowAttentionShape& s) {
+  return static_cast<int>(max_of(1, min_of(ceil_div(s.images * s.windows(), 2), ceil_div(1024, s.heads))));
+}
 
 /// dtable from dS, partials (parts, heads, tokens, tokens): a warp for each of (table_rows, heads) takes the pairs of tokens at that relative
 /// position, part after part.

@@ -107,20 +107,24 @@ Numbers<double> by_reference(Numbers<double> n, const Layout& l, bool accumulate
   return n;
 }
 
+enum class Schedules { one, few, all };
 struct Options {
-  bool accumulate = false, few = true, weights = true;
+  bool accumulate = false, weights = true;
+  Schedules schedules = Schedules::few;
 };
 template <class T> void check(const Sizes& sizes, Options o = {}) {
   const Layout l = layout_of(sizes);
   SCOPED_TRACE(text(l.s));
   const Numbers<T> n(l, o.weights);
   Numbers<T> got = n;
-  same_on_every_schedule<std::uint64_t>(
-      [&] {
-        got = on_device(n, l, o.accumulate);
-        return std::vector<std::uint64_t>{hash_of_all(got)};
-      },
-      o.few);
+  const auto run = [&] {
+    got = on_device(n, l, o.accumulate);
+    return std::vector<std::uint64_t>{hash_of_all(got)};
+  };
+  if (o.schedules == Schedules::one)
+    run();
+  else
+    same_on_every_schedule<std::uint64_t>(run, o.schedules == Schedules::few);
   const Numbers<double> want = by_reference(as_double(n, l), l, o.accumulate);
   const double u = kAttentionBound<T>, floor = norm(n.dy);
   expect_near(got.y, want.y, u, 0, "y");
@@ -138,9 +142,9 @@ TYPED_TEST(CudaAttention, IsTheReference) {
   check<T>({.heads = 2, .queries = 31, .keys = 31, .dim = 24});
   check<T>({.batch = 2, .queries = 33, .keys = 33, .dim = 80, .bias_groups = 1});
   check<T>({.queries = 70, .keys = 70, .dim = 32, .bias_groups = 1});
-  check<T>({.heads = 2, .queries = 17, .keys = 17, .dim = 256});
-  check<T>({.queries = 197, .keys = 197, .dim = 64}, {.weights = false});
-  check<T>({.queries = 257, .keys = 257, .dim = 32}, {.weights = false});
+  check<T>({.queries = 17, .keys = 17, .dim = 256});
+  check<T>({.queries = 197, .keys = 197, .dim = 64, .bias_groups = 1}, {.weights = false, .schedules = Schedules::one});
+  check<T>({.queries = 257, .keys = 257, .dim = 32}, {.weights = false, .schedules = Schedules::one});
 }
 
 // More keys than queries and fewer; several biases for a batch, more batches than parts of the sum.
@@ -154,8 +158,8 @@ TYPED_TEST(CudaAttention, CrossLengthsAndSharedBiases) {
 
 TYPED_TEST(CudaAttention, EverySchedule) {
   using T = TypeParam;
-  check<T>({.heads = 2, .queries = 40, .keys = 40, .dim = 16, .bias_groups = 1}, {.few = false});
-  check<T>({.queries = 66, .keys = 66, .dim = 104}, {.accumulate = true, .few = false});
+  check<T>({.heads = 2, .queries = 40, .keys = 40, .dim = 16, .bias_groups = 1}, {.schedules = Schedules::all});
+  check<T>({.queries = 66, .keys = 66, .dim = 104}, {.accumulate = true, .schedules = Schedules::all});
 }
 
 TYPED_TEST(CudaAttention, NothingToDo) {
@@ -332,6 +336,26 @@ TEST(CudaAttention, StreamedTilesComeWithoutDetours) {
     EXPECT_LE(c.global_load_sectors * 32, c.async_bytes + 64 * tokens);
     EXPECT_LE(c.global_store_sectors * 32, written[i] * rows + 32 * tokens);
     EXPECT_LE(double(c.shared_wavefronts), 1.02 * double(c.shared_ideal_wavefronts));
+  }
+}
+
+TEST(CudaAttention, ResidentHeadsComeOnce) {
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  for (const int64_t tokens : {128, 256}) {
+    const Layout l = layout_of({.queries = tokens, .keys = tokens, .dim = 64});
+    const std::vector<emulator::Counters> launches = counted<bfloat16>(l);
+    ASSERT_EQ(launches.size(), 2u);
+    const std::uint64_t product = 2 * tokens * tokens * 64, rows = tokens * 64 * 2;   // flops; bytes of q
+    const std::uint64_t products[] = {2, 5}, read[] = {3, 4}, written[] = {1, 3};
+    for (int i = 0; i < 2; ++i) {
+      const emulator::Counters& c = launches[i];
+      SCOPED_TRACE(c.kernel);
+      EXPECT_EQ(c.mma_flops, products[i] * product);
+      EXPECT_EQ(c.async_bytes, read[i] * rows);
+      EXPECT_LE(c.global_load_sectors * 32, read[i] * rows + 4 * tokens);   // and lse
+      EXPECT_LE(c.global_store_sectors * 32, written[i] * rows + 4 * tokens);
+      EXPECT_LE(double(c.shared_wavefronts), 1.02 * double(c.shared_ideal_wavefronts));
+    }
   }
 }
 
