@@ -166,8 +166,8 @@ TEST_F(CudaTensor, AGraphDoesAgainWhatWasRecorded) {
   std::int64_t launches = 0;
   CudaGraph graph([&] {
     EXPECT_TRUE(CudaGraph::recording());
-    Tensor::full({1000}, 7, DType::f32, Device::cuda);   // its memory is the graph's, although nobody holds it
     inside = x.clone();
+    Tensor::full({1000}, 7, DType::f32, Device::cuda);   // its memory is the graph's, although nobody holds it
     CudaGraph::each_launch([&] { ++launches; });
   });
   EXPECT_FALSE(CudaGraph::recording());
