@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 FOVEA = pathlib.Path(__file__).parents[2] / "fovea"
 TIMM = {
-    "vgg11": "vgg11", "mobilenetv2_100": "mobilenet_v2", "mobilenetv3_large_100": "mobilenet_v3_large",
+    "vgg11": "vgg11", "mobilenetv2_100": "mobilenet_v2", "mobilenetv2_050": "mobilenet_v2_0.5", "mobilenetv3_large_100": "mobilenet_v3_large",
     "mobilenetv3_small_100": "mobilenet_v3_small", "efficientnet_b0": "efficientnet_b0", "vit_tiny_patch16_224": "vit_tiny_p16",
     "deit_tiny_distilled_patch16_224": "deit_tiny_distilled_p16", "swin_tiny_patch4_window7_224": "swin_t", "convnext_tiny": "convnext_tiny",
     "seresnet50": "se_resnet50", "resnet50d": "resnet50_d", "mobilenetv1_100": "mobilenet_v1_1.0"}

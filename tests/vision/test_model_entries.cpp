@@ -176,6 +176,7 @@ TEST(ModelEntries, LayersHaveTheShapesOfTheTables) {
         {"inception4e", {14, 14, 832}},
         {"inception5a", {7, 7, 832}},
         {"inception5b", {7, 7, 1024}}}},
+      {"resnet50", {{"layer1", {56, 56, 256}}, {"layer2", {28, 28, 512}}, {"layer3", {14, 14, 1024}}, {"layer4", {7, 7, 2048}}}},
       {"mobilenet_v1_1.0",
        {{"blocks.0", {112, 112, 64}},
         {"blocks.1", {56, 56, 128}},

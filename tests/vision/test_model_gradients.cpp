@@ -67,24 +67,29 @@ class ModelGradients : public testing::TestWithParam<std::string> {};
 // Where a ReLU's input is 0 within the rounding error e of float32, its gradient goes on in one program and stops in the other: a fraction e of
 // all, which is sqrt(e) of the norm, and PyTorch's float32 is as far from its float64 (docs/parity.md). So networks with kinks are there twice:
 // with weights that keep away from them, and with weights that do not. Which of these meet a kink is a matter of the rounding, the same for AVX2
-// and AVX-512: there float32 may be off by three times as much as PyTorch's.
+// and AVX-512: there float32 may be off by three times as much as PyTorch's, and by 3e-2 at most. Without FMA other kinks are met, also by ResNet-18
+// (2e-2): 3e-2.
 TEST_P(ModelGradients, EqualPyTorchs) {
   const std::string& key = GetParam();
-  if (stored().find(key + ".away") && kernels::isa() == kernels::Isa::baseline) GTEST_SKIP() << "rounding without FMA meets other kinks";
   const bool kinks = !key.ends_with(".away") && (key.starts_with("alexnet@") || key.starts_with("mobilenet_v2") ||
                                                  key.starts_with("mobilenet_v3") || key.find("50") != std::string::npos);
   const double own = *stored().find(key + ".float32")->data<double>(), error = worst_error(key, Device::cpu);
-  EXPECT_LE(error, kinks ? std::max(1e-3, 3 * own) : 1e-3);
-  RecordProperty("error", std::to_string(error));
+  const bool baseline = kernels::isa() == kernels::Isa::baseline;
+  if (baseline && (kinks || (key.starts_with("resnet18@") && !key.ends_with(".away"))))
+    EXPECT_LE(error, 3e-2);
+  else
+    EXPECT_LE(error, kinks ? std::clamp(3 * own, 1e-3, 3e-2) : 1e-3);
+  RecordProperty("error", detail::join(error));
 }
 
 class ModelGradientsInDouble : public testing::TestWithParam<std::string> {};
 
-// In float64 both programs are on the same side of every kink. (PyTorch rounds the 1/6 in the gradient of hard sigmoid to float32: 3e-8.)
+// In float64 both programs are on the same side of every kink. (PyTorch rounds the 1/6 in the gradient of hard sigmoid to float32: 3e-8 in
+// MobileNet V3.)
 TEST_P(ModelGradientsInDouble, EqualPyTorchs) {
   const double error = worst_error(GetParam(), Device::reference);
-  EXPECT_LE(error, 1e-7);
-  RecordProperty("error", std::to_string(error));
+  EXPECT_LE(error, GetParam().starts_with("mobilenet_v3") ? 1e-7 : 1e-9);
+  RecordProperty("error", detail::join(error));
 }
 
 /// Of all networks, both rows, or the first of those that the plain loops of Reference run in a few seconds, or of the others.

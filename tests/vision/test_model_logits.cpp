@@ -24,7 +24,7 @@ TEST_P(ModelLogits, EqualPyTorchs) {
   const double error =
       relative_difference((*net)(Variable(picture(size, 1, model(key.substr(0, at)).channels))).value(), *stored().find(key));
   EXPECT_LE(error, 1e-5) << key;
-  RecordProperty("error", std::to_string(error));
+  RecordProperty("error", detail::join(error));
 }
 
 TEST(StoredLogits, AreThereForEveryNetwork) {

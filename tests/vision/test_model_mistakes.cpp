@@ -69,7 +69,7 @@ void expect_found(const Tensor& logits, const std::function<Variable(const Mista
   const double wrong = relative_difference(forward(mistake).value(), logits);
   EXPECT_LE(right, kBound) << what;
   EXPECT_GT(wrong, kBound) << what;
-  testing::Test::RecordProperty("error", std::to_string(wrong));
+  testing::Test::RecordProperty("error", detail::join(wrong));
 }
 
 TEST(ModelMistakes, GeluByTanh) {

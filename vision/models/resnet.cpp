@@ -161,7 +161,7 @@ ResNet::ResNet(const ResNetConfig& config, const ModelOptions& o)
   fc_ = &add<nn::Linear>("fc", {.in = in, .out = o.classes});
 }
 
-// Shapes for resnet18 at 224 (resnet8_mnist at 28): Table 1.
+// Shapes for resnet18 at 224 (resnet8_mnist at 28): Table 1; bottlenecks have four times the channels behind each stage.
 Variable ResNet::features(const Variable& x) {
   Variable y = deep_stem_ ? conv_norm_act(deep_stem_->front(x), deep_stem_->last(), bn1_, {.activation = relu})
                           : conv_norm_act(x, *conv1_, bn1_, {.activation = relu});   // 112x112x64 (14x14x16)
