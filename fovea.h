@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tensor/cuda.h"
+#include "tensor/graph.h"
 #include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 

@@ -1,6 +1,7 @@
 #include "autograd/dropout.h"
 
 #include "kernels/dropout.h"
+#include "tensor/graph.h"
 #include "tensor/on_backend.h"
 
 namespace fovea {
@@ -9,7 +10,7 @@ namespace {
 
 /// Forward and backward are one linear map. Rows of one element: elements.
 void drop(const char* op, const Tensor& x, Tensor y, std::int64_t rows, double p, RandomKey key, bool accumulate) {
-  const kernels::PhiloxKey philox{.seed = key.seed, .stream = key.stream};
+  const kernels::PhiloxKey philox{.seed = key.seed, .stream = key.stream, .advance = random_advance()};
   const std::int64_t n = x.elements();
   on_backend(op, x, [&]<class T>(auto be) {
     if (rows == n)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "autograd/node.h"
+#include "tensor/graph.h"
 
 namespace fovea {
 
@@ -120,6 +121,7 @@ std::uint64_t Variable::version() const { return cell_->version; }
 void Variable::bump_version() { ++cell_->version; }
 
 Tensor Variable::derived(const std::string& key, const std::function<Tensor(const Tensor&)>& make) const {
+  if (CudaGraph::recording()) return make(value());   // part of the graph: made again whenever it runs
   auto& [version, tensor] = cell_->derived[key];
   if (!tensor.defined() || version != cell_->version) {
     tensor = make(value());

@@ -28,7 +28,7 @@ __global__ void dropout_kernel(const T* x, T* y, std::int64_t n, std::uint64_t t
   if (i >= n) return;
   const Wide<T> v = load_up_to(x + i, n - i);
   std::uint32_t bits[kSize];
-  random_words(key, i, bits);
+  random_words(key.advanced(), i, bits);
   float value[kSize];
   FOVEA_UNROLL
   for (int j = 0; j < kSize; ++j) value[j] = bits[j] >= threshold ? scale * float(v[j]) : 0.f;
@@ -40,7 +40,7 @@ template <class T>
 __global__ void drop_rows_kernel(const T* x, T* y, std::uint64_t threshold, float scale, PhiloxKey key, bool accumulate, RowGrid<T> grid) {
   const auto at = grid.piece();
   if (at.count <= 0) return;
-  const bool stays = key.bits(std::uint64_t(at.row)) >= threshold;
+  const bool stays = key.advanced().bits(std::uint64_t(at.row)) >= threshold;
   if (!stays && accumulate) return;
   const std::int64_t i = at.row * grid.cols + at.col;
   float value[Wide<T>::kSize] = {};

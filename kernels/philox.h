@@ -24,6 +24,9 @@ FOVEA_INLINE void philox4x32(std::uint32_t* c, std::uint32_t k0, std::uint32_t k
 struct PhiloxKey {
   std::uint64_t seed = 0;     // the Philox key
   std::uint64_t stream = 0;   // words 2 and 3 of the counter; the block is words 0 and 1
+  /// Of the device's memory, for Cuda kernels alone: what they add to stream. So a recorded kernel draws other numbers in each replay.
+  const std::uint64_t* advance = nullptr;
+  FOVEA_INLINE PhiloxKey advanced() const { return {seed, stream + (advance ? *advance : 0)}; }
   FOVEA_INLINE std::uint32_t bits(std::uint64_t index) const {
     const std::uint64_t block = index / 4;
     std::uint32_t c[4] = {std::uint32_t(block), std::uint32_t(block >> 32), std::uint32_t(stream), std::uint32_t(stream >> 32)};

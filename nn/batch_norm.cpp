@@ -1,6 +1,7 @@
 #include "nn/batch_norm.h"
 
 #include "autograd/recompute.h"
+#include "tensor/graph.h"
 
 namespace fovea::nn {
 namespace {
@@ -23,6 +24,8 @@ BatchNorm2d::BatchNorm2d(const Options& o)
       num_batches_tracked_(add_buffer("num_batches_tracked", Tensor::zeros({}, DType::i64))) {}
 
 BatchNormConfig BatchNorm2d::config() const {
+  require(o_.momentum || !training() || !CudaGraph::recording(),
+          "expected a momentum while a graph is recorded: an average of all batches weighs each of them otherwise");
   return {.gamma = weight_,
           .beta = bias_,
           .running_mean = running_mean_,
@@ -38,7 +41,8 @@ std::int64_t BatchNorm2d::num_batches_tracked() const {
 }
 
 void BatchNorm2d::count_batch() {
-  if (!replaying() && num_batches_tracked_.device() != Device::meta) ++*num_batches_tracked_.data<std::int64_t>();
+  if (replaying() || num_batches_tracked_.device() == Device::meta) return;
+  CudaGraph::each_launch([n = num_batches_tracked_]() mutable { ++*n.data<std::int64_t>(); });
 }
 
 void BatchNorm2d::check_input(const Shape& x) const {

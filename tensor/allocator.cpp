@@ -21,6 +21,7 @@
 
 #include "tensor/cuda.h"
 #include "tensor/error.h"
+#include "tensor/memory_pool.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FOVEA_ADDRESS_SANITIZER
@@ -108,6 +109,8 @@ std::string mebibytes(std::size_t bytes) {
   return text;
 }
 
+using FreeBlocks = std::unordered_map<std::size_t, std::vector<void*>>;   // by size class
+
 /// Where blocks come from.
 class Source {
  public:
@@ -182,12 +185,27 @@ class Allocator {
   void release(void* data, std::size_t block, const char* tag) {
     const std::lock_guard lock(mutex_);
     count_.remove(block, tag);
-    if (direct_) {
-      source_->give_back(data, block, direct_);
-    } else {
-      free_[block].push_back(data);
+    if (const auto apart = set_apart_.find(data); apart != set_apart_.end()) {
+      (*apart->second)[block].push_back(data);
       cached_ += block;
+    } else {
+      keep(data, block);
     }
+  }
+
+  void open(FreeBlocks* pool) {
+    const std::lock_guard lock(mutex_);
+    pool_ = pool;
+  }
+  /// Its blocks are everybody's again, and those that tensors still hold will be.
+  void dissolve(FreeBlocks& pool) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(set_apart_, [&](const auto& apart) { return apart.second == &pool; });
+    for (auto& [block, list] : pool)
+      for (void* data : list) {
+        cached_ -= block;
+        keep(data, block);
+      }
   }
 
   MemoryStatistics statistics() {
@@ -215,23 +233,38 @@ class Allocator {
  private:
   void* take(std::size_t bytes, std::size_t block) {
     const std::lock_guard lock(mutex_);
-    void* data = nullptr;
-    if (const auto list = free_.find(block); list != free_.end() && !list->second.empty()) {
-      data = list->second.back();   // the last one freed: likeliest still in the cache
-      list->second.pop_back();
-      cached_ -= block;
-    } else {
-      if (count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block))) give_back();
+    void* data = pool_ ? reuse(*pool_, block) : nullptr;
+    if (!data) data = reuse(free_, block);
+    if (!data) {
+      const bool much = count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block));
+      if (much && !pool_) give_back();
       data = from_system(bytes, block);
-      if (!data) {
-        given_back_ = cached_;
-        give_back();
-        data = from_system(bytes, block);
-      }
-      if (!data) return nullptr;
     }
+    if (!data && !pool_) {
+      given_back_ = cached_;
+      give_back();
+      data = from_system(bytes, block);
+    }
+    if (!data) return nullptr;
+    if (pool_) set_apart_[data] = pool_;
     count_.add(block, current_tag);
     return data;
+  }
+
+  /// A free block of that class, or null.
+  void* reuse(FreeBlocks& from, std::size_t block) {
+    const auto list = from.find(block);
+    if (list == from.end() || list->second.empty()) return nullptr;
+    void* data = list->second.back();   // the last one freed: likeliest still in the cache
+    list->second.pop_back();
+    cached_ -= block;
+    return data;
+  }
+
+  void keep(void* data, std::size_t block) {
+    if (direct_) return source_->give_back(data, block, direct_);
+    free_[block].push_back(data);
+    cached_ += block;
   }
 
   void* from_system(std::size_t bytes, std::size_t block) {
@@ -241,16 +274,20 @@ class Allocator {
 
   void give_back() {
     for (auto& [block, list] : free_)
-      for (void* data : list) source_->give_back(data, block, direct_);
+      for (void* data : list) {
+        source_->give_back(data, block, direct_);
+        cached_ -= block;
+      }
     free_.clear();
-    cached_ = 0;
   }
 
   const Device device_;
   const std::unique_ptr<Source> source_;
   std::mutex mutex_;
   bool direct_ = false;
-  std::unordered_map<std::size_t, std::vector<void*>> free_;   // by size class
+  FreeBlocks free_;
+  FreeBlocks* pool_ = nullptr;                         // the one that is open
+  std::unordered_map<void*, FreeBlocks*> set_apart_;   // to which pool a block belongs, free or not
   Count count_;
   std::size_t cached_ = 0, from_system_ = 0;
   std::size_t given_back_ = 0;   // when there was no more, last time
@@ -311,6 +348,12 @@ std::string memory_table(Device device) {
   line("cached", s.cached);
   return table;
 }
+
+struct MemoryPool::Blocks : FreeBlocks {};
+MemoryPool::MemoryPool() : blocks_(std::make_unique<Blocks>()) {}
+MemoryPool::~MemoryPool() { Allocator::of(Device::cuda).dissolve(*blocks_); }
+void MemoryPool::open() { Allocator::of(Device::cuda).open(blocks_.get()); }
+void MemoryPool::close() { Allocator::of(Device::cuda).open(nullptr); }
 
 MemoryTag::MemoryTag(const char* tag) : previous_(std::exchange(current_tag, tag)) {}
 MemoryTag::~MemoryTag() { current_tag = previous_; }

@@ -211,6 +211,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   FOVEA_ENTER;
   *p = nullptr;
+  if (capturing_strictly()) return error(cudaErrorStreamCaptureUnsupported, "cudaMalloc during a capture that is not relaxed");
   if (bytes == 0) return cudaSuccess;
   *p = allocate(bytes);
   if (*p) return cudaSuccess;
@@ -226,6 +227,7 @@ cudaError_t cudaFree(void* p) {
 }
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
   FOVEA_ENTER;
+  if (capturing_strictly()) return error(cudaErrorStreamCaptureUnsupported, "cudaMallocHost during a capture that is not relaxed");
   *p = std::malloc(std::max<std::size_t>(bytes, 1));
   if (!*p) return error(cudaErrorMemoryAllocation, "cudaMallocHost of " + std::to_string(bytes) + " bytes");
   state_of_device().pinned[static_cast<std::byte*>(*p)] = bytes;

@@ -30,7 +30,8 @@ std::recursive_mutex& runtime_mutex();
 cudaError_t queue(cudaStream_t stream, std::function<void()> work);
 cudaError_t finish(cudaStream_t stream);   // all of its work, and what that waits for
 cudaError_t finish_all();
-bool capturing_any();   // what would wait for the device is forbidden meanwhile
+bool capturing_any();        // what would wait for the device is forbidden meanwhile
+bool capturing_strictly();   // and, unless the capture is relaxed, what takes memory
 void drop_all_work();
 
 /// "0x1f"

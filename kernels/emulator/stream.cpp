@@ -1,6 +1,7 @@
 // stream.cpp: streams, events and graphs. A stream is a queue. Under an eager schedule each entry happens as it is queued; under a late one
 // nothing happens until somebody waits, so that a missing wait shows: the host reads what nobody has written yet, a second stream
 // overtakes the first.
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -41,7 +42,7 @@ struct CUstream_st {
   std::deque<Entry> entries;
   bool blocking = true;            // waits for the default stream and the other way round
   CUgraph_st* capture = nullptr;   // being recorded
-  bool capture_origin = false;
+  bool capture_origin = false, capture_relaxed = false;
 };
 
 namespace {
@@ -122,6 +123,10 @@ cudaError_t finish_all() {
   return sticky_error();
 }
 bool capturing_any() { return streams().captures > 0; }
+bool capturing_strictly() {
+  return std::any_of(streams().created.begin(), streams().created.end(),
+                     [](const CUstream_st* s) { return s->capture && s->capture_origin && !s->capture_relaxed; });
+}
 void drop_all_work() {
   Streams& all = streams();
   all.default_stream.entries.clear();
@@ -220,7 +225,7 @@ cudaError_t cudaEventElapsedTime(float*, cudaEvent_t, cudaEvent_t) {
   return error(cudaErrorNotSupported, "an emulated device is never timed");
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode) {
   FOVEA_ENTER;
   CUstream_st* stream = resolve(s);
   if (!stream) return bad_handle("cudaStreamBeginCapture");
@@ -228,6 +233,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
     return error(cudaErrorStreamCaptureUnsupported, s ? "the stream is being captured already" : "the default stream cannot be captured");
   stream->capture = new CUgraph_st;
   stream->capture_origin = true;
+  stream->capture_relaxed = mode == cudaStreamCaptureModeRelaxed;
   ++streams().captures;
   return cudaSuccess;
 }

@@ -189,6 +189,25 @@ TEST_F(EmulatedRuntime, GraphsReplayWhatWasCaptured) {
   }
 }
 
+TEST_F(EmulatedRuntime, OnlyARelaxedCaptureTakesMemory) {
+  for (const auto& [mode, expected] : {std::pair{cudaStreamCaptureModeGlobal, cudaErrorStreamCaptureUnsupported},
+                                       {cudaStreamCaptureModeThreadLocal, cudaErrorStreamCaptureUnsupported},
+                                       {cudaStreamCaptureModeRelaxed, cudaSuccess}}) {
+    cudaStream_t s;
+    cudaGraph_t graph;
+    void* p = nullptr;
+    check_cuda(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "stream");
+    check_cuda(cudaStreamBeginCapture(s, mode), "capture");
+    EXPECT_EQ(cudaMalloc(&p, 256), expected) << mode;
+    EXPECT_EQ(p != nullptr, expected == cudaSuccess);
+    check_cuda(cudaStreamEndCapture(s, &graph), "end");
+    cudaGetLastError();
+    check_cuda(cudaFree(p), "free");
+    check_cuda(cudaGraphDestroy(graph), "destroy");
+    check_cuda(cudaStreamDestroy(s), "destroy");
+  }
+}
+
 TEST_F(EmulatedRuntime, BlocksAndThreadsOfEveryScheduleAreAll) {
   for (const emulator::Schedule& s : emulator::schedules()) {
     emulator::set_schedule(s);

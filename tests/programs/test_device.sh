@@ -14,6 +14,10 @@ for precision in float32 bf16; do
     '{ d = $1 - $2; if (d < -limit || d > limit) exit 1 } END { exit NR != 2 }' || fail "$precision: other losses than on the CPU: $(loss cpu) and $(loss $precision)"
 done
 
+# A step that is recorded and replayed.
+expect 0 "$fovea" train "${run[@]}" --device cuda --graph true --out graph
+cmp graph/last.safetensors float32/last.safetensors || fail "a replayed step has other bits"
+
 # Killed after its first epoch.
 "$fovea" train "${run[@]}" --device cuda --out killed >out 2>err &
 pid=$!

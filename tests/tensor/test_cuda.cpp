@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/graph.h"
 #include "tensor/on_backend.h"
 #include "tensor/tensor.h"
 
@@ -158,6 +159,58 @@ TEST_F(CudaTensor, TheEndOfMemoryIsAnErrorWithTheTableAndOneGoesOn) {
   EXPECT_EQ(memory_statistics(Device::cuda).cached, 0u);
   EXPECT_EQ(kept.to_vector<float>(), std::vector<float>(1000, 3));
   EXPECT_EQ(Tensor::full({1000}, 4, DType::f32, Device::cuda).to_vector<float>(), std::vector<float>(1000, 4));
+}
+
+TEST_F(CudaTensor, AGraphDoesAgainWhatWasRecorded) {
+  Tensor x = Tensor::full({1000}, 1, DType::f32, Device::cuda), inside;
+  std::int64_t launches = 0;
+  CudaGraph graph([&] {
+    EXPECT_TRUE(CudaGraph::recording());
+    inside = x.clone();
+    Tensor::full({1000}, 7, DType::f32, Device::cuda);   // its memory is the graph's, although nobody holds it
+    CudaGraph::each_launch([&] { ++launches; });
+  });
+  EXPECT_FALSE(CudaGraph::recording());
+  EXPECT_EQ(launches, 0);
+  std::vector<Tensor> others;
+  for (int i = 0; i < 4; ++i) others.push_back(Tensor::full({1000}, 3, DType::f32, Device::cuda));
+  for (const double value : {2., 4.}) {
+    x.fill(value);
+    graph.launch();
+    EXPECT_EQ(inside.to_vector<float>(), std::vector<float>(1000, static_cast<float>(value)));
+  }
+  EXPECT_EQ(launches, 2);
+  for (const Tensor& t : others) EXPECT_EQ(t.to_vector<float>(), std::vector<float>(1000, 3));
+}
+
+TEST_F(CudaTensor, MemoryOfAGraphIsEverybodysAfterIt) {
+  Tensor held;
+  const std::size_t before = memory_statistics(Device::cuda).in_use;
+  {
+    CudaGraph graph([&] { held = Tensor::full({3000}, 5, DType::f32, Device::cuda); });
+    graph.launch();
+  }
+  EXPECT_EQ(held.to_vector<float>(), std::vector<float>(3000, 5));
+  held = Tensor();
+  EXPECT_EQ(memory_statistics(Device::cuda).in_use, before);
+  release_cached_memory(Device::cuda);
+  EXPECT_EQ(memory_statistics(Device::cuda).cached, 0u);
+}
+
+TEST_F(CudaTensor, WhatAGraphCannotHoldIsAnErrorAndOneGoesOn) {
+  const Tensor host = Tensor::full({10}, 1, DType::f32, Device::cpu);
+  const std::string message = message_of([&] { CudaGraph graph([&] { host.to(Device::cuda); }); });
+  EXPECT_NE(message.find("uploaded while a graph is recorded"), std::string::npos) << message;
+  EXPECT_FALSE(CudaGraph::recording());
+  EXPECT_EQ(host.to(Device::cuda).to_vector<float>(), std::vector<float>(10, 1));
+  manual_seed(4);
+  CudaGraph graph([] { default_generator().next(); });
+  EXPECT_EQ(default_generator().used(), 0u);
+  graph.launch();
+  graph.launch();
+  EXPECT_EQ(default_generator().used(), 2u);
+  manual_seed(5);
+  EXPECT_NE(message_of([&] { graph.launch(); }).find("seed 4"), std::string::npos);
 }
 
 }   // namespace

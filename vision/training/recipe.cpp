@@ -79,6 +79,13 @@ const std::vector<RecipeField>& recipe_fields() {
       {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
       {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
       {"workers", "threads that read and augment images ahead; results do not depend on it", &R::workers, 1, 1024, {}, false},
+      {"graph",
+       "with device cuda: the kernels of a step are recorded once and replayed; results do not depend on it",
+       &R::graph,
+       0,
+       0,
+       {},
+       false},
   };
   return fields;
 }
@@ -172,6 +179,7 @@ void check_recipe(const Recipe& r) {
   } catch (const ShapeError& e) {
     throw RecipeError(e.what());
   }
+  if (r.graph && r.device != "cuda") throw RecipeError("graph: expected device cuda, got " + r.device);
   if (r.device == "reference" && r.precision != "float32")
     throw RecipeError("precision: expected float32 with device reference, which has no bf16, got " + r.precision);
 }

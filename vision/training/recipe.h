@@ -62,6 +62,7 @@ struct Recipe {
   std::string data_dir;       // "": where the program keeps it
   std::int64_t threads = 0;   // 0: one a core
   std::int64_t workers = 0;   // 0: one for pictures in memory, else as many as threads
+  bool graph = false;
   bool operator==(const Recipe&) const = default;
 };
 

@@ -110,6 +110,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
   if (!recipe.weights.empty() && !o_.resume) begin_with_weights();
   network_->to(DType::f32, device_);
   optimizer_ = make_optimizer(recipe, *network_);
+  if (recipe.graph) graph_.emplace([this](const Tensor& images, const Tensor& labels) { return step(images, labels); });
   steps_ = data_.train.size() / recipe.batch;   // a last batch that is not full is left out; the next epoch's order is another
   schedule_ = make_schedule(recipe, recipe.epochs * steps_);
 }
@@ -149,7 +150,7 @@ bool Trainer::train_epoch() {
                   {.batch = recipe_.batch,
                    .drop_last = true,
                    .workers = static_cast<int>(recipe_.workers),
-                   .device = device_,
+                   .device = graph_ ? Device::cpu : device_,   // a graph takes the pictures to memory of its own
                    .dtype = precision_of(recipe_.precision),
                    .input = input_,
                    .augment = augment_},
@@ -159,20 +160,12 @@ bool Trainer::train_epoch() {
   for (const Batch& batch : batches) {
     const double lr = schedule_(state_.epoch * steps_ + state_.step);
     optimizer_->set_lr(lr);
-    optimizer_->zero_grad();
-    const Variable logits = (*network_)(Variable(batch.images));
-    const Variable loss = cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
-    // Heads on the side (GoogLeNet's, DeiT's distillation token) learn from the same labels; what is reported is the main loss.
-    Variable total = loss;
-    for (const auto& side : network_->take_auxiliary())
-      total = total + side.weight * cross_entropy(side.logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
-    total.backward();
+    const StepOutput output = graph_ ? (*graph_)(batch.images, batch.labels) : step(batch.images, batch.labels);
     if (recipe_.clip_norm > 0) optim::clip_norm(optimizer_->arena(), recipe_.clip_norm);
     optimizer_->step();
 
     ++state_.step;
-    unread_.push_back(
-        {.step = state_.step, .lr = lr, .loss = loss.value(), .predicted = predicted_classes(logits.value()), .labels = batch.labels});
+    unread_.push_back({.step = state_.step, .lr = lr, .output = output, .labels = batch.labels});
     if (unread_.size() >= steps_between_reads(device_)) read_steps();
     if (o_.stop && o_.stop()) {
       read_steps();
@@ -185,15 +178,27 @@ bool Trainer::train_epoch() {
   return true;
 }
 
+StepOutput Trainer::step(const Tensor& images, const Tensor& labels) {
+  optimizer_->zero_grad();
+  const Variable logits = (*network_)(Variable(images));
+  const Variable loss = cross_entropy(logits, labels, {.label_smoothing = recipe_.label_smoothing});
+  // Heads on the side (GoogLeNet's, DeiT's distillation token) learn from the same labels; what is reported is the main loss.
+  Variable total = loss;
+  for (const auto& side : network_->take_auxiliary())
+    total = total + side.weight * cross_entropy(side.logits, labels, {.label_smoothing = recipe_.label_smoothing});
+  total.backward();
+  return {.loss = loss.value(), .predicted = predicted_classes(logits.value())};
+}
+
 void Trainer::read_steps() {
   for (const UnreadStep& s : unread_) {
-    const double loss = s.loss.item();
+    const double loss = s.output.loss.item();
     if (!std::isfinite(loss))
       throw Error(detail::join("epoch ", state_.epoch + 1, ", step ", s.step, ": the loss is ",
                                std::isnan(loss) ? "not a number" : "infinite", ": training diverged; try a lower learning rate (--lr ",
                                recipe_.lr / 4, ")"));
     const std::int64_t* label = s.labels.data<std::int64_t>();
-    for (const std::int64_t p : read_classes(s.predicted)) state_.correct += p == *label++;
+    for (const std::int64_t p : read_classes(s.output.predicted)) state_.correct += p == *label++;
     state_.images += recipe_.batch;
     state_.loss_sum += loss * static_cast<double>(recipe_.batch);
     const auto images = static_cast<double>(state_.images);

@@ -25,6 +25,7 @@
 #include "vision/training/progress.h"
 #include "vision/training/recipe.h"
 #include "vision/training/run_folder.h"
+#include "vision/training/step_graph.h"
 
 namespace fovea::vision {
 
@@ -63,6 +64,8 @@ class Trainer {
   void begin_with_weights();
   /// False: interrupted.
   bool train_epoch();
+  /// Forward, loss, backward.
+  StepOutput step(const Tensor& images, const Tensor& labels);
   void read_steps();
   void finish_epoch();
   void save();
@@ -88,9 +91,11 @@ class Trainer {
   struct UnreadStep {
     std::int64_t step;   // 1, 2, ... in the epoch
     double lr;
-    Tensor loss, predicted, labels;
+    StepOutput output;
+    Tensor labels;
   };
   std::vector<UnreadStep> unread_;
+  std::optional<StepGraph> graph_;   // of step()
   std::optional<Progress> progress_;
   double epoch_seconds_ = 0, epoch_images_per_s_ = 0;   // of training alone, since the epoch began or was resumed
 };
