@@ -142,10 +142,20 @@ FOVEA_INLINE bool from_output(Activation a) {
 // call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
 
 /// How a V reaches such a call: lanes by reference, as GCC copies a vector struct that is passed by value in pieces, and reading it whole
-/// again stalls; a number in a register, as a device has its address in slow memory only.
-template <class V> struct ByCall { using type = const V&; };
-template <> struct ByCall<float> { using type = float; };
-template <> struct ByCall<double> { using type = double; };
+/// again stalls; a number in a register, as a device has its address in slow memory only. Inside a device's products registers are so scarce
+/// that for numbers but ReLU is a call.
+template <class V> struct ByCall {
+  using type = const V&;
+  static constexpr bool kFew = false;
+};
+template <> struct ByCall<float> {
+  using type = float;
+  static constexpr bool kFew = true;
+};
+template <> struct ByCall<double> {
+  using type = double;
+  static constexpr bool kFew = true;
+};
 template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, typename ByCall<V>::type x) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
@@ -158,8 +168,10 @@ template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, type
 template <class V> FOVEA_INLINE V activate(Activation a, V x) {
   if (a == Activation::none) return x;
   if (__builtin_expect(a == Activation::relu, 1)) return Relu::value(x);
-  if (a == Activation::relu6) return Relu6::value(x);
-  if (a == Activation::hard_swish) return HardSwish::value(x);
+  if constexpr (!ByCall<V>::kFew) {
+    if (a == Activation::relu6) return Relu6::value(x);
+    if (a == Activation::hard_swish) return HardSwish::value(x);
+  }
   return activate_by_call<V>(a, x);
 }
 /// dL/dx from the activation's input x and dL/dy.

@@ -25,6 +25,7 @@ struct Cpu {};
 /// A GPU, or the emulated one; float and bfloat16, pointers to its memory. Asynchronous: done when the stream is.
 struct Cuda {
   CUstream_st* stream = nullptr;   // null: the default stream
+  bool tf32 = false;               // products of float32 may round their operands to 10 bits of mantissa: gemm.h
 };
 
 /// What sums, statistics, norm parameters, weight gradients and losses are made of: double for double, else float. (A struct,

@@ -51,18 +51,30 @@ __global__ void col2im_kernel(const float* __restrict__ columns, T* dx, Conv2dSh
   }
 }
 
-/// f(first image, shape of a chunk of images) for all chunks, as large as the workspace allows.
-template <class T, class F> void for_each_chunk(const Conv2dShape& s, std::size_t bytes, const F& f) {
+// A group's products, of a chunk of images.
+GemmShape forward_product(const Conv2dShape& s) {
+  return {.m = s.rows(), .n = s.k / s.groups, .k = s.taps(), .transpose_b = true, .ldc = s.k};
+}
+GemmShape input_product(const Conv2dShape& s) { return {.m = s.rows(), .n = s.taps(), .k = s.k / s.groups, .lda = s.k}; }
+GemmShape weight_product(const Conv2dShape& s) {
+  return {.m = s.k / s.groups, .n = s.taps(), .k = s.rows(), .transpose_a = true, .lda = s.k};
+}
+
+/// Of the matrix or of columns: floats, as those are; patches may be half of it. What the products want comes behind it.
+std::size_t matrix_bytes(const Conv2dShape& s) { return static_cast<std::size_t>(ceil_div(s.rows() * s.taps(), 4) * 4) * sizeof(float); }
+
+/// f(first image, shape of a chunk of images, memory of the matrix, workspace of the product) for all chunks, as large as the workspace allows.
+template <class T, class F> void for_each_chunk(const Conv2dShape& s, void* workspace, std::size_t bytes, const F& f) {
   check_sizes(s);
-  const std::size_t one = conv2d_im2col_workspace_bytes<T>(Cuda{}, s, 1);
-  if (bytes < one)
-    throw std::invalid_argument("conv2d by im2col: expected a workspace of " + std::to_string(one) + " bytes or more, got " +
+  std::int64_t most = std::max<std::int64_t>(1, s.n);
+  while (most > 1 && conv2d_im2col_workspace_bytes<T>(Cuda{}, s, most) > bytes) --most;
+  if (const std::size_t least = conv2d_im2col_workspace_bytes<T>(Cuda{}, s, most); bytes < least)
+    throw std::invalid_argument("conv2d by im2col: expected a workspace of " + std::to_string(least) + " bytes or more, got " +
                                 std::to_string(bytes));
-  const std::int64_t most = one == 0 ? std::max<std::int64_t>(1, s.n) : static_cast<std::int64_t>(bytes / one);
   for (std::int64_t first = 0; first == 0 || first < s.n; first += most) {   // once without any images: sums of nothing are 0
     Conv2dShape chunk = s;
     chunk.n = std::min(most, s.n - first);
-    f(first, chunk);
+    f(first, chunk, workspace, static_cast<char*>(workspace) + matrix_bytes(chunk));
   }
 }
 
@@ -78,19 +90,25 @@ template <class T> Patches<T> patches_of_group(const T* x, const Conv2dShape& s)
 }   // namespace
 
 template <class T> std::size_t conv2d_im2col_workspace_bytes(Cuda, const Conv2dShape& s, std::int64_t images) {
-  return static_cast<std::size_t>(images * s.p() * s.q() * s.taps()) * sizeof(float);   // columns; patches may be half of it
+  std::size_t products = 0;   // a smaller chunk may cut k into more slices, or fewer
+  Conv2dShape chunk = s;
+  for (chunk.n = images; chunk.n > 0; --chunk.n)
+    products = std::max({products, gemm_workspace_bytes<T>(Cuda{}, forward_product(chunk)),
+                         gemm_workspace_bytes<T>(Cuda{}, input_product(chunk)), gemm_workspace_bytes<T>(Cuda{}, weight_product(chunk))});
+  chunk.n = images;
+  return matrix_bytes(chunk) + products;
 }
 
 template <class T>
 void conv2d_im2col_forward(Cuda be, const T* x, const T* w, T* y, const Conv2dShape& s, void* workspace, std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
-  T* matrix = static_cast<T*>(workspace);
   if (s.rows() == 0) return;
-  for_each_chunk<T>(s, bytes, [&](std::int64_t first, const Conv2dShape& chunk) {
+  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+    T* matrix = static_cast<T*>(memory);
     for (std::int64_t g = 0; g < s.groups; ++g) {
       launch(im2col_kernel<T>, warp_for_each_row(be, chunk.rows()), patches_of_group(x + first * s.h * s.w * s.c + g * cg, chunk), matrix);
-      gemm(be, static_cast<const T*>(matrix), w + g * kg * s.taps(), y + first * s.p() * s.q() * s.k + g * kg,
-           {.m = chunk.rows(), .n = kg, .k = s.taps(), .transpose_b = true, .ldc = s.k}, Epilogue<T>{}, nullptr);
+      gemm(be, static_cast<const T*>(matrix), w + g * kg * s.taps(), y + first * s.p() * s.q() * s.k + g * kg, forward_product(chunk),
+           Epilogue<T>{}, of_product);
     }
   });
 }
@@ -99,13 +117,13 @@ template <class T>
 void conv2d_im2col_input_gradient(Cuda be, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void* workspace,
                                   std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
-  float* columns = static_cast<float*>(workspace);
   if (s.n * s.h * s.w * s.c == 0) return;
-  for_each_chunk<T>(s, bytes, [&](std::int64_t first, const Conv2dShape& chunk) {
+  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+    float* columns = static_cast<float*>(memory);
     const std::int64_t pixels = chunk.n * s.h * s.w;
     for (std::int64_t g = 0; g < s.groups; ++g) {
-      gemm(be, dy + first * s.p() * s.q() * s.k + g * kg, w + g * kg * s.taps(), columns,
-           {.m = chunk.rows(), .n = s.taps(), .k = kg, .lda = s.k}, Epilogue<float>{}, nullptr);
+      gemm(be, dy + first * s.p() * s.q() * s.k + g * kg, w + g * kg * s.taps(), columns, input_product(chunk), Epilogue<float>{},
+           of_product);
       launch(col2im_kernel<T>, warp_for_each_row(be, pixels), static_cast<const float*>(columns), dx + first * s.h * s.w * s.c + g * cg,
              chunk, FastDivide(s.h * s.w), FastDivide(s.w), static_cast<int>(pixels), accumulate);
     }
@@ -116,15 +134,14 @@ template <class T>
 void conv2d_im2col_weight_gradient(Cuda be, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, bool accumulate, void* workspace,
                                    std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
-  T* matrix = static_cast<T*>(workspace);
-  for_each_chunk<T>(s, bytes, [&](std::int64_t first, const Conv2dShape& chunk) {
+  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+    T* matrix = static_cast<T*>(memory);
     for (std::int64_t g = 0; g < s.groups; ++g) {
       if (chunk.rows() > 0)
         launch(im2col_kernel<T>, warp_for_each_row(be, chunk.rows()), patches_of_group(x + first * s.h * s.w * s.c + g * cg, chunk),
                matrix);
-      gemm(be, dy + first * s.p() * s.q() * s.k + g * kg, static_cast<const T*>(matrix), dw + g * kg * s.taps(),
-           {.m = kg, .n = s.taps(), .k = chunk.rows(), .transpose_a = true, .lda = s.k},
-           Epilogue<acc_t<T>>{.accumulate = accumulate || first > 0}, nullptr);
+      gemm(be, dy + first * s.p() * s.q() * s.k + g * kg, static_cast<const T*>(matrix), dw + g * kg * s.taps(), weight_product(chunk),
+           Epilogue<acc_t<T>>{.accumulate = accumulate || first > 0}, of_product);
     }
   });
 }

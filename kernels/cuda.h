@@ -138,8 +138,8 @@ template <class T> __device__ __forceinline__ void store4(T* p, const Four<T>& v
   else
     store8(p, std::bit_cast<std::uint64_t>(v));
 }
-__host__ __device__ __forceinline__ bool aligned4(const void* p, std::size_t element_bytes) {
-  return reinterpret_cast<std::uintptr_t>(p) % (4 * element_bytes) == 0;
+template <class T> __host__ __device__ __forceinline__ bool aligned4(const T* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(Four<T>) == 0;
 }
 
 struct Sum {

@@ -1,4 +1,5 @@
-// cuda_gemm.h: what the products of the Cuda backend share: where an element lies, and what is done to a sum before it is written.
+// cuda_gemm.h: what the products of the Cuda backend share: where an element lies, what is done to a sum before it is written, and how GEMM is
+// cut into blocks.
 #pragma once
 
 #include "kernels/cuda.h"
@@ -57,7 +58,52 @@ __device__ __forceinline__ void write_sums(const Epilogue<TC>& e, const float (&
     if (column + j < columns) c[offset + j] = finish_sum(e, sums[j], column + j, c, offset + j);
 }
 
+/// How a product is cut, by its shape alone: C in tiles; and k in slices where k is long and tiles are few, so that a large card is filled
+/// whatever card it is. Blocks lie along x (y and z would end at 65535): tiles of one row side by side as they share A, then rows of tiles,
+/// then slices, then matrices of the batch.
+struct GemmCut {
+  static constexpr int kTile = 128;
+  static constexpr std::int64_t kBlocksToFill = 256;   // two for each multiprocessor of a large card
+  static constexpr std::int64_t kLeastK = 512;         // of a slice: it then reads four times what it writes, or more
+  unsigned columns, rows;                              // of tiles
+  unsigned slices;
+  std::int64_t slice_k;   // a multiple of 32
+
+  explicit GemmCut(const GemmShape& s) : columns(blocks(s.n, kTile)), rows(blocks(s.m, kTile)), slices(1), slice_k(s.k) {
+    const std::int64_t tiles = max_of(1, std::int64_t{columns} * rows * s.batch);
+    const std::int64_t most = min_of(s.k / kLeastK, ceil_div(kBlocksToFill, tiles));
+    if (most < 2) return;
+    slice_k = ceil_div(s.k, most * 32) * 32;
+    slices = blocks(s.k, slice_k);
+  }
+  /// The sums of all slices, (slices, batch, m, n), before cuda_join.h adds them.
+  std::size_t workspace_bytes(const GemmShape& s) const {
+    return slices > 1 ? sizeof(float) * static_cast<std::size_t>(slices * s.batch * s.m * s.n) : 0;
+  }
+  LaunchShape launch_shape(Cuda be, const GemmShape& s, int threads, std::size_t smem) const {
+    const std::int64_t all = std::int64_t{columns} * rows * slices * s.batch;
+    return {.grid = blocks(all, 1), .block = static_cast<unsigned>(threads), .smem = smem, .stream = be.stream};
+  }
+
+  /// A block's share: outputs from (i, j) on of matrix z, k in [first, last); its sums are those of matrix `out` of all slices' matrices.
+  struct Share {
+    std::int64_t i, j, z, out, first, last;
+  };
+  __device__ __forceinline__ Share share(const GemmShape& s) const {
+    const unsigned line = blockIdx.x / columns, column = blockIdx.x - line * columns;
+    const unsigned matrix = line / rows, row = line - matrix * rows;
+    const unsigned z = matrix / slices, slice = matrix - z * slices;
+    return {.i = std::int64_t{row} * kTile,
+            .j = std::int64_t{column} * kTile,
+            .z = z,
+            .out = slice * s.batch + z,
+            .first = slice * slice_k,
+            .last = min_of(s.k, (slice + 1) * slice_k)};
+  }
+};
+
 /// Tensor cores, if they can take the operands (gemm_tensor_cuda.cu): false, and nothing is done, if not.
-template <class TC> bool gemm_tensor(Cuda be, const bfloat16* a, const bfloat16* b, TC* c, const GemmShape& s, const Epilogue<TC>& e);
+template <class T, class TC>
+bool gemm_tensor(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, const GemmCut& cut);
 
 }   // namespace fovea::kernels

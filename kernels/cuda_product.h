@@ -345,10 +345,11 @@ struct ProductGrid {
   int prologue_channels = 0;   // scales and shifts from one group's to the next
 };
 
-/// prologue_on_a: it belongs to A's elements, else to B's.
+/// prologue_on_a: it belongs to A's elements, else to B's. Blocks hide each other's barriers, three on a multiprocessor where their registers allow
+/// it: a copy for each float takes many addresses.
 template <class T, Major a_major, Major b_major, int M, int N, int V, bool prologue_on_a, class A, class B, class Output, class TC,
           class Wants>
-__global__ void __launch_bounds__(kProductThreads, M* N > 96 * 128 ? 2 : 3)   // blocks a multiprocessor: they hide each other's barriers
+__global__ void __launch_bounds__(kProductThreads, M* N > 96 * 128 || V * sizeof(T) == 4 ? 2 : 3)   // blocks a multiprocessor
     product_kernel(A a, B b, Output out, ProductGrid grid, Prologue<T> prologue, Epilogue<TC> e, Wants wants) {
   using Sums = BlockSums<T, a_major, b_major, M, N>;
   auto& memory = shared_memory<ProductMemory<T, a_major, b_major, M, N>>();

@@ -38,7 +38,7 @@ __device__ __forceinline__ void store_or_add_up_to(T* p, const float (&value)[Wi
 
 /// The same with four elements.
 template <class T> __device__ __forceinline__ Four<T> load_four(const T* p, std::int64_t count) {
-  if (count >= 4 && aligned4(p, sizeof(T))) return load4(p);
+  if (count >= 4 && aligned4(p)) return load4(p);
   Four<T> v{};
   FOVEA_UNROLL
   for (int j = 0; j < 4; ++j)
@@ -46,7 +46,7 @@ template <class T> __device__ __forceinline__ Four<T> load_four(const T* p, std:
   return v;
 }
 template <class T> __device__ __forceinline__ void store_four(T* p, const Four<T>& v, std::int64_t count) {
-  if (count >= 4 && aligned4(p, sizeof(T))) return store4(p, v);
+  if (count >= 4 && aligned4(p)) return store4(p, v);
   FOVEA_UNROLL
   for (int j = 0; j < 4; ++j)
     if (j < count) p[j] = v[j];

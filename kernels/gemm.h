@@ -31,7 +31,10 @@ template <class T> std::size_t gemm_workspace_bytes(Cuda, const GemmShape& s);
 template <class T, class TC>
 void gemm(Reference, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
 template <class T, class TC> void gemm(Cpu, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
-/// Cuda: float gives the bits of Cpu (but for an activation with exp in it); bfloat16 runs on the tensor cores, summing 16 products at a time.
+/// Cuda: k is cut in slices where C is small and k long (then there is a workspace), their sums added in order in double: by the shape alone.
+/// float, where k is not cut, gives the bits of Cpu (but for an activation with exp in it). bfloat16 runs on the tensor cores, summing 16
+/// products at a time; so does float with Cuda::tf32 if rows begin at multiples of 16 bytes: each operand is then off by 2^-11 of itself
+/// and the sum by 2^-10 sum |a b| beside its own roundings.
 template <class T, class TC> void gemm(Cuda, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
 
 }   // namespace fovea::kernels

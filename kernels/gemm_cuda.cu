@@ -4,17 +4,19 @@
 // its way (registers, then the other of two buffers), so there is one barrier a slice. Volkov & Demmel 2008, "Benchmarking GPUs to Tune
 // Dense Linear Algebra"; the form of MAGMA (Nath, Tomov & Dongarra 2010) and of CUTLASS' SIMT kernels.
 //
-// Each output is one chain of fused multiply-adds over k = 0, 1, 2, ...: the bits of the textbook loop and of the CPU's kernel.
+// Each output is one chain of fused multiply-adds over k = 0, 1, 2, ...: the bits of the textbook loop and of the CPU's kernel. Where k is cut
+// in slices (cuda_gemm.h) it is one for each of them, added in order: 8 bytes a slice and output more.
 #include "kernels/gemm.h"
 
 #include <type_traits>
 
 #include "kernels/cuda_gemm.h"
+#include "kernels/cuda_join.h"
 
 namespace fovea::kernels {
 namespace {
 
-constexpr int kTile = 128, kSlice = 8, kThreads = 256;
+constexpr int kTile = GemmCut::kTile, kSlice = 8, kThreads = 256;
 constexpr int kPad = 4;   // column k starts 4 banks after column k - 1, so 8 columns x 4 rows are stored without a conflict
 
 struct Tiles {
@@ -45,25 +47,25 @@ template <class T> struct Fetch {
 };
 
 template <class T, class TC>
-__global__ void __launch_bounds__(kThreads) gemm_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e) {
+__global__ void __launch_bounds__(kThreads) gemm_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e, GemmCut cut) {
   Tiles& t = shared_memory<Tiles>();
-  const std::int64_t z = blockIdx.z, i0 = blockIdx.y * std::int64_t{kTile}, j0 = blockIdx.x * std::int64_t{kTile};
-  const Operand<T> left{a + z * s.stride_a, s.row_a(), s.transpose_a}, right{b + z * s.stride_b, s.row_b(), !s.transpose_b};
+  const GemmCut::Share at = cut.share(s);
+  const Operand<T> left{a + at.z * s.stride_a, s.row_a(), s.transpose_a}, right{b + at.z * s.stride_b, s.row_b(), !s.transpose_b};
   // Thread (ty, tx) of 16 x 16 owns rows and columns {0..3} and {64..67}, from 4 ty and 4 tx on: its vectors lie side by side with its
   // neighbours', without a conflict.
   const int tx = threadIdx.x % 16 * 4, ty = threadIdx.x / 16 * 4;
   float sum[2][4][8] = {};
   Fetch<T> fa, fb;
-  fa.load(left, i0, s.m, 0, s.k);
-  fb.load(right, j0, s.n, 0, s.k);
-  for (std::int64_t k0 = 0; k0 < s.k; k0 += kSlice) {
-    const int buffer = k0 / kSlice % 2;
+  fa.load(left, at.i, s.m, at.first, at.last);
+  fb.load(right, at.j, s.n, at.first, at.last);
+  int buffer = 0;
+  for (std::int64_t k0 = at.first; k0 < at.last; k0 += kSlice, buffer ^= 1) {
     fa.store(left, t.a[buffer]);
     fb.store(right, t.b[buffer]);
     __syncthreads();   // the slice is complete, and nobody reads the other buffer any more
-    if (k0 + kSlice < s.k) {
-      fa.load(left, i0, s.m, k0 + kSlice, s.k);
-      fb.load(right, j0, s.n, k0 + kSlice, s.k);
+    if (k0 + kSlice < at.last) {
+      fa.load(left, at.i, s.m, k0 + kSlice, at.last);
+      fb.load(right, at.j, s.n, k0 + kSlice, at.last);
     }
     FOVEA_UNROLL
     for (int k = 0; k < kSlice; ++k) {
@@ -82,20 +84,20 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const T* a, const T* b, 
       }
     }
   }
-  c += z * s.stride_c;
-  if (e.residual) e.residual += z * s.stride_c;
+  c += at.out * s.stride_c;
+  if (e.residual) e.residual += at.z * s.stride_c;
   FOVEA_UNROLL
   for (int half = 0; half < 2; ++half) {
     FOVEA_UNROLL
     for (int i = 0; i < 4; ++i) {
-      const std::int64_t row = i0 + ty + 64 * half + i;
+      const std::int64_t row = at.i + ty + 64 * half + i;
       if (row >= s.m) continue;
       FOVEA_UNROLL
       for (int side = 0; side < 2; ++side) {
         float four[4];
         FOVEA_UNROLL
         for (int j = 0; j < 4; ++j) four[j] = sum[half][i][4 * side + j];
-        const std::int64_t column = j0 + tx + 64 * side;
+        const std::int64_t column = at.j + tx + 64 * side;
         write_sums(e, four, column, s.n, c, row * s.row_c() + column);
       }
     }
@@ -103,8 +105,8 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const T* a, const T* b, 
 }
 
 /// Batch-norm partials of the rounded output, kStatRows rows of a column each: another pass over C, in the order of the rows.
-template <class TC> __global__ void gemm_partials_kernel(const TC* c, GemmShape s, acc_t<TC>* partials) {
-  const std::int64_t column = blockIdx.x * std::int64_t{kThreads} + threadIdx.x, tile = blockIdx.y;
+template <class TC> __global__ void gemm_partials_kernel(const TC* c, GemmShape s, acc_t<TC>* partials, unsigned column_blocks) {
+  const std::int64_t tile = blockIdx.x / column_blocks, column = blockIdx.x % column_blocks * std::int64_t{kThreads} + threadIdx.x;
   if (column >= s.n) return;
   const std::int64_t first = tile * kStatRows, last = s.m < first + kStatRows ? s.m : first + kStatRows;
   c += column;
@@ -121,24 +123,47 @@ template <class TC> __global__ void gemm_partials_kernel(const TC* c, GemmShape 
   partials[(2 * tile + 1) * s.n + column] = m2;
 }
 
+/// What becomes of the sum of an output's slices: output k of (batch, m, n).
+template <class TC> struct FinishProduct {
+  TC* c;
+  GemmShape s;
+  Epilogue<TC> e;
+  __device__ __forceinline__ void operator()(std::int64_t k, double sum) const {
+    std::int64_t row, column;
+    const std::int64_t line = divide(k, s.n, column), z = divide(line, s.m, row), offset = z * s.stride_c + row * s.row_c() + column;
+    c[offset] = finish_sum(e, static_cast<float>(sum), column, c, offset);
+  }
+};
+
+template <class T, class TC>
+void multiply(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, const GemmCut& cut) {
+  const bool tensor_cores = std::is_same_v<T, bfloat16> || be.tf32;
+  if (tensor_cores && gemm_tensor(be, a, b, c, s, e, cut)) return;
+  launch(gemm_kernel<T, TC>, cut.launch_shape(be, s, kThreads, sizeof(Tiles)), a, b, c, s, e, cut);
+}
+
 }   // namespace
 
-template <class T> std::size_t gemm_workspace_bytes(Cuda, const GemmShape&) { return 0; }
+template <class T> std::size_t gemm_workspace_bytes(Cuda, const GemmShape& s) {
+  return s.m * s.n * s.batch > 0 ? GemmCut(s).workspace_bytes(s) : 0;
+}
 
-template <class T, class TC> void gemm(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void*) {
+template <class T, class TC> void gemm(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace) {
   if (s.m == 0 || s.n == 0 || s.batch == 0) return;
-  bool done = false;
-  if constexpr (std::is_same_v<T, bfloat16>) done = gemm_tensor(be, a, b, c, s, e);
-  if (!done)
-    launch(gemm_kernel<T, TC>,
-           {.grid = {blocks(s.n, kTile), blocks(s.m, kTile), blocks(s.batch, 1)},
-            .block = kThreads,
-            .smem = sizeof(Tiles),
-            .stream = be.stream},
-           a, b, c, s, e);
-  if (e.partials)
-    launch(gemm_partials_kernel<TC>, {.grid = {blocks(s.n, kThreads), blocks(stat_tiles(s.m), 1)}, .block = kThreads, .stream = be.stream},
-           static_cast<const TC*>(c), s, e.partials);
+  const GemmCut cut(s);
+  if (cut.slices == 1) {
+    multiply(be, a, b, c, s, e, cut);
+  } else {
+    GemmShape apart = s;
+    apart.ldc = 0, apart.stride_c = s.m * s.n;
+    multiply(be, a, b, static_cast<float*>(workspace), apart, Epilogue<float>{}, cut);
+    join_tiles(be, static_cast<const float*>(workspace), {1, cut.slices, s.batch * s.m * s.n}, FinishProduct<TC>{c, s, e});
+  }
+  if (e.partials) {
+    const unsigned column_blocks = blocks(s.n, kThreads);
+    launch(gemm_partials_kernel<TC>, {.grid = blocks(stat_tiles(s.m) * column_blocks, 1), .block = kThreads, .stream = be.stream},
+           static_cast<const TC*>(c), s, e.partials, column_blocks);
+  }
 }
 
 template std::size_t gemm_workspace_bytes<float>(Cuda, const GemmShape&);

@@ -91,12 +91,13 @@ __global__ void gather_kernel(const T* __restrict__ x, T* y, Bands rows, Bands c
   if (at.count <= 0) return;
   std::int64_t p, q;
   const std::int64_t line = divide(at.row, columns.rows, q), n = divide(line, rows.rows, p), channels = grid.cols;
+  const int row_count = rows.count[p], column_count = columns.count[q];
+  const T* first = x + ((n * rows.pixels + rows.begin[p]) * columns.pixels + columns.begin[q]) * channels + at.col;
   float sum[kSize] = {};
-  for (int r = 0; r < rows.count[p]; ++r) {
-    const T* from = x + ((n * rows.pixels + rows.begin[p] + r) * columns.pixels + columns.begin[q]) * channels + at.col;
+  for (int r = 0; r < row_count; ++r, first += columns.pixels * channels) {
     float part[kSize] = {};
-    for (int k = 0; k < columns.count[q]; ++k) {
-      const Wide<T> v = load_up_to(from + k * channels, at.count);
+    for (int k = 0; k < column_count; ++k) {
+      const Wide<T> v = load_up_to(first + k * channels, at.count);
       const float weight = columns.weight[q * columns.most + k];
       FOVEA_UNROLL
       for (int j = 0; j < kSize; ++j) part[j] += weight * float(v[j]);

@@ -58,7 +58,7 @@ class Staging {
 
 struct Gpu {
   kernels::CudaDevice& device;
-  const kernels::Cuda stream;
+  kernels::Cuda stream;
   Staging staging;
 
   explicit Gpu(kernels::CudaDevice& d) : device(d), stream(d.make_stream()), staging(d) {}
@@ -86,6 +86,7 @@ bool cuda_available() {
 }
 kernels::CudaDevice& cuda_device() { return Gpu::instance().device; }
 kernels::Cuda cuda() { return Gpu::instance().stream; }
+void allow_tf32(bool yes) { Gpu::instance().stream.tf32 = yes; }
 void cuda_synchronize() { cuda_device().wait(cuda()); }
 
 void upload(void* to, const void* from, std::size_t bytes) {

@@ -15,6 +15,9 @@ bool cuda_available();
 kernels::CudaDevice& cuda_device();
 /// The tag of its kernels, with the stream.
 kernels::Cuda cuda();
+/// May products of float32 (of Linear; not of convolutions) round their operands to 10 bits of mantissa, on the tensor cores (kernels/gemm.h)?
+/// At first they may not.
+void allow_tf32(bool yes);
 /// Waits until all that was queued is done.
 void cuda_synchronize();
 

@@ -30,11 +30,14 @@ void MachineOptions::add_to(Command& command) {
   command.number("--threads", threads, "number of threads; results do not depend on it", {.low = 1, .high = 1024});
   command.text("--device", device, "cpu, cuda (a GPU), or reference: the plain loops, slow",
                {.type = "NAME", .choices = {"cpu", "cuda", "reference"}});
-  command.text("--precision", precision, "what the network computes in [float32]", {.type = "NAME", .choices = {"float32", "bf16"}});
+  command.text("--precision", precision, "what the network computes in [float32]; tf32 is float32 but for linear layers on a GPU",
+               {.type = "NAME", .choices = {"float32", "tf32", "bf16"}});
 }
 
 void MachineOptions::apply(std::FILE* talk) const {
   if (threads > 0) kernels::set_threads(threads);
+  vision::check_precision(device, precision);
+  if (where() == Device::cuda) allow_tf32(precision == "tf32");
   name_gpu(where(), talk);
 }
 

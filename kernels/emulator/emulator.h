@@ -40,6 +40,7 @@ struct Profile {
   std::size_t shared_per_multiprocessor;
   int threads_per_multiprocessor;
   std::size_t memory;
+  unsigned grid_yz = 65535;   // the largest y and z of a grid: less, so that a test crosses it
 };
 extern const Profile sm_80, sm_86, sm_90;
 void set_profile(const Profile& p);   // sm_80 at first, the least of them
@@ -58,7 +59,7 @@ void reset();
 /// What one launch did to memory. Counted only while set_counting(true), as it takes time and room.
 struct Counters {
   std::string kernel;
-  std::uint64_t blocks = 0, threads = 0;
+  std::uint64_t blocks = 0, threads = 0, shared_bytes = 0;       // shared memory: of a block
   std::uint64_t global_load_bytes = 0, global_store_bytes = 0;   // as the threads asked for them
   std::uint64_t global_load_sectors = 0,
                 global_store_sectors = 0;   // 32-byte pieces, each warp access by itself: 32 x this / bytes = 1 is ideal

@@ -49,7 +49,8 @@ void Launch::run() {
   number = next_launch_number();
   failed = false;
   atomics = 0;
-  counters = {.kernel = counted ? function_name(kernel) : "", .blocks = blocks(), .threads = blocks() * threads()};
+  counters = {
+      .kernel = counted ? function_name(kernel) : "", .blocks = blocks(), .threads = blocks() * threads(), .shared_bytes = shared_bytes};
   published = std::vector<Published>(checked ? blocks() : 0);
 
   // Blocks may come in any order: i -> (i step + offset) mod n is a permutation if step and n have no common divisor.
@@ -81,8 +82,9 @@ cudaError_t launch(const void* kernel, void (*invoke)(const void*, const void*),
   };
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || block.x == 0 || block.y == 0 || block.z == 0)
     return refuse(cudaErrorInvalidConfiguration, "nothing to do is no launch");
-  if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
-    return refuse(cudaErrorInvalidConfiguration, "a grid has at most (2^31 - 1, 65535, 65535) blocks");
+  if (const unsigned most = profile().grid_yz; grid.x > 0x7fffffffu || grid.y > most || grid.z > most)
+    return refuse(cudaErrorInvalidConfiguration,
+                  "a grid has at most (2^31 - 1, " + std::to_string(most) + ", " + std::to_string(most) + ") blocks");
   if (block.x > 1024 || block.y > 1024 || block.z > 64)
     return refuse(cudaErrorInvalidConfiguration, "a block has at most (1024, 1024, 64) threads");
   if (std::uint64_t{block.x} * block.y * block.z > kMaxThreads)

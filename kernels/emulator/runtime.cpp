@@ -191,7 +191,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->maxThreadsPerBlock = 1024;
   p->maxThreadsPerMultiProcessor = f.threads_per_multiprocessor;
   p->maxThreadsDim[0] = p->maxThreadsDim[1] = 1024, p->maxThreadsDim[2] = 64;
-  p->maxGridSize[0] = 0x7fffffff, p->maxGridSize[1] = p->maxGridSize[2] = 65535;
+  p->maxGridSize[0] = 0x7fffffff, p->maxGridSize[1] = p->maxGridSize[2] = int(f.grid_yz);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {

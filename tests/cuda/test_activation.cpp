@@ -1,5 +1,5 @@
 // Every activation on the device against Reference on the same rounded inputs.
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 #include "tests/kernels/activation_testing.h"
 
 namespace fovea::kernels {
@@ -58,6 +58,19 @@ TYPED_TEST(CudaActivation, LeakyReluBackwardIsTheReference) {
   const auto fx = as<float>(x), fdy = as<float>(dy);
   leaky_relu_backward(Reference{}, 0.25, fx.data(), fdy.data(), want.data(), 37, false);
   expect_close(dx.host(), want, unit_roundoff<T>, 0, "leaky relu backward");
+}
+
+TYPED_TEST(CudaActivation, BytesAreTheContracts) {
+  using T = TypeParam;
+  const std::int64_t n = 8192;
+  DeviceArray<T> x(spread<T>(n, 1)), dy(spread<T>(n, 2)), y(n);
+  expect_traffic(
+      2 * n * sizeof(T), [&] { activation_forward<T>(Cuda{}, Activation::gelu, x.data(), y.data(), n); }, "GELU of 8192");
+  expect_traffic(
+      3 * n * sizeof(T), [&] { activation_backward<T>(Cuda{}, Activation::gelu, x.data(), dy.data(), y.data(), n, false); },
+      "GELU, gradient, 8192");
+  expect_traffic(
+      2 * n * sizeof(T), [&] { leaky_relu_forward<T>(Cuda{}, 0.1, x.data(), y.data(), n); }, "leaky ReLU of 8192");
 }
 
 }   // namespace

@@ -284,11 +284,13 @@ TYPED_TEST(CudaBatchNorm, MovesWhatMustMove) {
   const Case<T> c = make_case<T>(s, false);
   DeviceArray<T> x(c.x);
   DeviceArray<float> scale(c.scale), shift(c.shift);
-  const std::vector<emulator::Counters> launches = launches_of([&] {
-    statistics_on_device(c.x, s);
-    backward_on_device(c, s, {.activation = Activation::relu});
-    scale_shift<T>(Cuda{}, x.data(), nullptr, scale.data(), shift.data(), Activation::relu, x.data(), s);
-  });
+  const std::vector<emulator::Counters> launches = launches_of(
+      [&] {
+        statistics_on_device(c.x, s);
+        backward_on_device(c, s, {.activation = Activation::relu});
+        scale_shift<T>(Cuda{}, x.data(), nullptr, scale.data(), shift.data(), Activation::relu, x.data(), s);
+      },
+      "batch norm and ReLU (384, 64)");
   ASSERT_EQ(launches.size(), 6u);
   const double arrays[] = {1, 0, 2, 0, 3, 2};       // partials, their merge, sums, their join, the gradient, scale_shift
   const double parameters[] = {0, 0, 3, 0, 5, 2};   // that each thread has in registers: 16 or 32 bytes, from a cache

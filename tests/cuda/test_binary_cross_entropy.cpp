@@ -81,12 +81,18 @@ TYPED_TEST(CudaBinaryCrossEntropy, BytesAreTheContracts) {
   const std::size_t n = 8 * 1024;
   DeviceArray<T> x(spread<T>(n, 1)), dx(n);
   DeviceArray<float> t(targets(n)), rows(8), one(std::vector<float>{1});
-  expect_traffic(n * (sizeof(T) + 4), [&] {
-    binary_cross_entropy_forward<T>(Cuda{}, x.data(), t.data(), nullptr, nullptr, rows.data(), {8, 1024});
-  });
-  expect_traffic(n * (2 * sizeof(T) + 4), [&] {
-    binary_cross_entropy_backward<T>(Cuda{}, x.data(), t.data(), nullptr, one.data(), false, 1.f, dx.data(), {8, 1024}, false);
-  });
+  expect_traffic(
+      n * (sizeof(T) + 4),
+      [&] {
+        binary_cross_entropy_forward<T>(Cuda{}, x.data(), t.data(), nullptr, nullptr, rows.data(), {8, 1024});
+      },
+      "binary cross-entropy (8, 1024)");
+  expect_traffic(
+      n * (2 * sizeof(T) + 4),
+      [&] {
+        binary_cross_entropy_backward<T>(Cuda{}, x.data(), t.data(), nullptr, one.data(), false, 1.f, dx.data(), {8, 1024}, false);
+      },
+      "binary cross-entropy, gradient (8, 1024)");
 }
 
 }   // namespace

@@ -94,15 +94,17 @@ TYPED_TEST(CudaBroadcast, BytesAreTheContracts) {
   using T = TypeParam;
   const BroadcastShape equal{.rank = 2, .extent = {32, 256}, .a_step = {256, 1}, .b_step = {256, 1}, .y_step = {256, 1}};
   DeviceArray<T> a(spread<T>(8192, 1)), b(spread<T>(8192, 2)), y(8192);
-  expect_traffic(3 * 8192 * sizeof(T), [&] {
-    broadcast(Cuda{}, Arithmetic::add, static_cast<const T*>(a.data()), static_cast<const T*>(b.data()), y.data(), equal, false);
-  });
+  expect_traffic(
+      3 * 8192 * sizeof(T),
+      [&] { broadcast(Cuda{}, Arithmetic::add, static_cast<const T*>(a.data()), static_cast<const T*>(b.data()), y.data(), equal, false); },
+      "addition of 8192");
   // A bias is read again for every row, from a cache.
   BroadcastShape bias = equal;
   bias.b_step[0] = 0;
-  expect_traffic(3 * 8192 * sizeof(T), [&] {
-    broadcast(Cuda{}, Arithmetic::add, static_cast<const T*>(a.data()), static_cast<const T*>(b.data()), y.data(), bias, false);
-  });
+  expect_traffic(
+      3 * 8192 * sizeof(T),
+      [&] { broadcast(Cuda{}, Arithmetic::add, static_cast<const T*>(a.data()), static_cast<const T*>(b.data()), y.data(), bias, false); },
+      "addition of a bias, 8192");
 }
 
 }   // namespace

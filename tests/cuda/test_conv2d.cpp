@@ -204,6 +204,26 @@ TYPED_TEST(CudaConv2d, LongSumsAreCutInSlices) {
   }
 }
 
+// Groups and slices lie along the x of a grid: its y and z end at 65535, here after 1.
+TYPED_TEST(CudaConv2d, GridsMayBeLarge) {
+  using T = TypeParam;
+#ifdef FOVEA_CUDA_EMULATED
+  emulator::Profile flat = emulator::sm_80;
+  flat.grid_yz = 1;
+  emulator::set_profile(flat);
+#endif
+  for (const Conv2dShape& s : {kShapes[10], Conv2dShape{.n = 3, .h = 20, .w = 20, .c = 8, .k = 8, .r = 1, .s = 1}}) {
+    const ConvCase<T> c(s, true);
+    const Results<T> got = on_device(c, s, {});
+    const ConvProducts want = conv2d_reference(c, s, {});
+    EXPECT_EQ(as<double>(got.y), as<double>(as<T>(as<float>(want.y))));
+    EXPECT_EQ(as<double>(got.dw), want.dw);
+  }
+#ifdef FOVEA_CUDA_EMULATED
+  emulator::set_profile(emulator::sm_80);
+#endif
+}
+
 TYPED_TEST(CudaConv2d, ResidualMayBeTheOutput) {
   using T = TypeParam;
   const Conv2dShape& s = kShapes[3];
@@ -247,7 +267,7 @@ TYPED_TEST(CudaConv2d, Im2colFollowsTheDefinition) {
 }
 
 #ifdef FOVEA_CUDA_EMULATED
-template <class F> emulator::Counters counted(const F& run) { return sum_of(launches_of(run)); }
+template <class F> emulator::Counters counted(const F& run, const std::string& what = "") { return sum_of(launches_of(run, what)); }
 /// tiles: bytes that the tiles of A and B hold together, over all slices; mma: needed, at 16 x 8 x 16 each.
 void expect_counters(const emulator::Counters& c, double tile_bytes, double out_bytes, double mma, double mma_factor = 1.5) {
   if (mma > 0) {
@@ -275,11 +295,14 @@ TYPED_TEST(CudaConv2d, CountersOnAnAlignedShape) {
   const ConvCase<T> c(s);
   DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy), dx(c.x);
   DeviceArray<float> dw(c.dw0);
-  expect_counters(counted([&] { conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, nullptr); }),
-                  2 * (96 + 64) * 576 * size, double(size_y(s)) * size, mma);
-  expect_counters(counted([&] { conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, nullptr); }), 2 * (96 + 64) * 576 * size,
-                  double(size_x(s)) * size, mma);
-  expect_counters(counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, nullptr); }),
+  expect_counters(
+      counted([&] { conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, nullptr); }, "convolution " + name(s)),
+      2 * (96 + 64) * 576 * size, double(size_y(s)) * size, mma);
+  expect_counters(counted([&] { conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, nullptr); },
+                          "convolution, input gradient " + name(s)),
+                  2 * (96 + 64) * 576 * size, double(size_x(s)) * size, mma);
+  expect_counters(counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, nullptr); },
+                          "convolution, weight gradient " + name(s)),
                   9 * (64 + 64) * 192 * size, double(size_w(s)) * 4, mma);
 }
 
@@ -292,12 +315,14 @@ TYPED_TEST(CudaConv2d, CountersOfDepthwise) {
   DeviceArray<float> dw(c.dw0), workspace(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::weight_gradient) / sizeof(float));
   const double image = double(size_x(s) * int64_t{sizeof(T)}), filters = double(size_w(s) * int64_t{sizeof(T)} * stat_tiles(s.rows()));
   for (bool gradient : {false, true}) {
-    const emulator::Counters k = counted([&] {
-      if (gradient)
-        conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, nullptr);
-      else
-        conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, nullptr);
-    });
+    const emulator::Counters k = counted(
+        [&] {
+          if (gradient)
+            conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, nullptr);
+          else
+            conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, nullptr);
+        },
+        (gradient ? "convolution, input gradient " : "convolution ") + name(s));
     EXPECT_LE(double(k.global_load_bytes), 3 * 26. / 24 * image + filters);           // three lines, and two columns more than outputs
     EXPECT_GE(double(k.global_load_bytes), 0.9 * (3 * 22. / 24 * image + filters));   // what of it is no padding
     EXPECT_EQ(double(k.global_store_bytes), image);
@@ -305,7 +330,8 @@ TYPED_TEST(CudaConv2d, CountersOfDepthwise) {
     EXPECT_LE(32 * double(k.global_store_sectors), 1.01 * image);
   }
   const emulator::Counters k =
-      counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, workspace.data()); });
+      counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, workspace.data()); },
+              "convolution, weight gradient " + name(s));
   const double parts = double(workspace.size() * sizeof(float));
   EXPECT_LE(double(k.global_load_bytes), 2 * 3 * 26. / 24 * image + parts);   // x and dy, for each row of taps
   EXPECT_GE(double(k.global_load_bytes), 0.9 * (2 * 3 * 22. / 24 * image + parts));

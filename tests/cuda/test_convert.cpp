@@ -38,7 +38,9 @@ TEST(CudaConvert, IsTheHosts) {
 TEST(CudaConvert, BytesAreTheContracts) {
   DeviceArray<float> wide(spread<float>(8192, 1));
   DeviceArray<bfloat16> narrow(8192);
-  expect_traffic(6 * 8192, [&] { convert(Cuda{}, static_cast<const float*>(wide.data()), narrow.data(), 8192); });
+  expect_traffic(
+      6 * 8192, [&] { convert(Cuda{}, static_cast<const float*>(wide.data()), narrow.data(), 8192); },
+      "conversion of 8192, float to bfloat16");
 }
 
 }   // namespace

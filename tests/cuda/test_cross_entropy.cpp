@@ -144,14 +144,20 @@ TYPED_TEST(CudaCrossEntropy, BytesAreTheContracts) {
   DeviceArray<std::int64_t> labels(hard.labels);
   DeviceArray<float> p(soft.probabilities), loss(8), kept(24), dloss(spread<float>(8, 4));
   for (bool is_soft : {false, true}) {
+    const std::string name = is_soft ? "with soft targets (8, 1024)" : "(8, 1024)";
     const CrossEntropyTarget<T> t{
         .labels = is_soft ? nullptr : labels.data(), .probabilities = is_soft ? p.data() : nullptr, .smoothing = 0.1f};
     const std::size_t read = n * (sizeof(T) + (is_soft ? 4 : 0));
-    expect_traffic(read, [&] { cross_entropy_forward(Cuda{}, static_cast<const T*>(x.data()), t, loss.data(), kept.data(), s); });
-    expect_traffic(read + n * sizeof(T), [&] {
-      cross_entropy_backward(Cuda{}, static_cast<const T*>(x.data()), t, static_cast<const float*>(kept.data()),
-                             static_cast<const float*>(dloss.data()), dx.data(), s, false);
-    });
+    expect_traffic(
+        read, [&] { cross_entropy_forward(Cuda{}, static_cast<const T*>(x.data()), t, loss.data(), kept.data(), s); },
+        "cross-entropy " + name);
+    expect_traffic(
+        read + n * sizeof(T),
+        [&] {
+          cross_entropy_backward(Cuda{}, static_cast<const T*>(x.data()), t, static_cast<const float*>(kept.data()),
+                                 static_cast<const float*>(dloss.data()), dx.data(), s, false);
+        },
+        "cross-entropy, gradient " + name);
   }
 }
 

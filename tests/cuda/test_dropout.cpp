@@ -65,7 +65,8 @@ TYPED_TEST(CudaDropout, RowsAreTheCpus) {
 TYPED_TEST(CudaDropout, BytesAreTheContracts) {
   using T = TypeParam;
   DeviceArray<T> x(spread<T>(8192, 1)), y(8192);
-  expect_traffic(2 * 8192 * sizeof(T), [&] { dropout(Cuda{}, static_cast<const T*>(x.data()), y.data(), 8192, 0.5, kKey, false); });
+  expect_traffic(
+      2 * 8192 * sizeof(T), [&] { dropout(Cuda{}, static_cast<const T*>(x.data()), y.data(), 8192, 0.5, kKey, false); }, "dropout of 8192");
 }
 
 }   // namespace

@@ -115,12 +115,20 @@ TEST(CudaGradientClip, BytesAreTheContracts) {
   DeviceArray<float> w(spread<float>(n, 1)), g(spread<float>(n, 2));
   DeviceArray<double> sum(2);
   DeviceArray<char> workspace(sum_squares_workspace_bytes<float>(Cuda{}, &all, 1));
-  expect_traffic(4 * n, [&] { sum_squares<float>(Cuda{}, g.data(), &all, 1, sum.data(), workspace.data()); });
+  expect_traffic(
+      4 * n, [&] { sum_squares<float>(Cuda{}, g.data(), &all, 1, sum.data(), workspace.data()); }, "sum of squares of 24576, float");
   DeviceArray<double> norm(std::vector<double>{2});
-  expect_traffic(8 * n, [&] { clip_norm<float>(Cuda{}, g.data(), &all, 1, norm.data(), {1}); });
-  expect_traffic(8 * n, [&] { clip_value<float>(Cuda{}, g.data(), 0.3, n); });
+  expect_traffic(
+      8 * n, [&] { clip_norm<float>(Cuda{}, g.data(), &all, 1, norm.data(), {1}); }, "clip by norm, 24576, float");
+  expect_traffic(
+      8 * n, [&] { clip_value<float>(Cuda{}, g.data(), 0.3, n); }, "clip by value, 24576, float");
   // A row that is too long is read again, from a cache.
-  expect_traffic(12 * n, [&] { clip_rows<float>(Cuda{}, w.data(), g.data(), {24, 1024}, 0.01, 1e-3); });
+  expect_traffic(
+      12 * n,
+      [&] {
+        clip_rows<float>(Cuda{}, w.data(), g.data(), {24, 1024}, 0.01, 1e-3);
+      },
+      "clip by unit (24, 1024), float");
 }
 
 }   // namespace

@@ -1,7 +1,7 @@
 // Resizing on the device, both directions, against Reference on the same rounded inputs.
 #include "kernels/interpolate.h"
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -54,6 +54,27 @@ TYPED_TEST(CudaInterpolate, IsTheReference) {
         expect_close(dx, dx_want, unit_roundoff<T>, 16 * 0x1p-24 * seen, "dx");
       }
 }
+
+#ifdef FOVEA_CUDA_EMULATED
+// To twice the size: an output reads two pixels along an axis, at a border one; what is read again comes from a cache, as do the bands.
+TYPED_TEST(CudaInterpolate, MovesWhatMustMove) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  const auto axis = InterpolationAxis::resize(16, 32, Interpolation::bilinear, false);
+  const InterpolationShape s{.n = 1, .c = 64, .rows = axis, .columns = axis};
+  DeviceArray<T> x(spread<T>(16 * 16 * 64, 1)), y(32 * 32 * 64), dx(16 * 16 * 64);
+  DeviceArray<char> workspace(interpolate_workspace_bytes(Cuda{}, s));
+  const double in = double(x.size() * sizeof(T)), out = double(y.size() * sizeof(T));
+  const double taps = 62. / 32, band = 4 * (4 + taps + taps * taps);   // bytes of a thread
+  const auto forward = launches_of([&] { interpolate_forward<T>(Cuda{}, x.data(), y.data(), s, workspace.data()); },
+                                   "bilinear, (1, 16, 16, 64) to twice the size");
+  ASSERT_EQ(forward.size(), 3u);   // the bands of both axes first
+  expect_bytes(forward[2], in + out, taps * taps * out - in + band * double(forward[2].threads));
+  const auto backward = launches_of([&] { interpolate_backward<T>(Cuda{}, y.data(), dx.data(), s, false, workspace.data()); },
+                                    "bilinear, (1, 16, 16, 64) to twice the size, gradient");
+  ASSERT_EQ(backward.size(), 3u);
+}
+#endif
 
 }   // namespace
 }   // namespace fovea::kernels

@@ -150,7 +150,7 @@ TYPED_TEST(CudaLayerNorm, MovesWhatMustMove) {
   using T = TypeParam;
   if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
   const RowShape s{64, 512};
-  const std::vector<emulator::Counters> launches = launches_of([&] { on_device(make_case<T>(s, 0.3), s, {}); });
+  const std::vector<emulator::Counters> launches = launches_of([&] { on_device(make_case<T>(s, 0.3), s, {}); }, "layer norm (64, 512)");
   ASSERT_EQ(launches.size(), 3u);   // forward, backward, the join
   const double array = double(sizeof(T)) * double(s.rows * s.cols),
                parameters = 8. * double(s.rows * s.cols);   // gamma and beta, from a cache

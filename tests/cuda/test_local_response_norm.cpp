@@ -67,10 +67,12 @@ TYPED_TEST(CudaLocalResponseNorm, SharesWhatItReads) {
   if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
   const RowShape s{4, 256};
   DeviceArray<T> x(spread<T>(s.rows * s.cols, 1)), y(std::size_t(s.rows * s.cols)), dx(std::size_t(s.rows * s.cols));
-  const std::vector<emulator::Counters> launches = launches_of([&] {
-    local_response_norm_forward<T>(Cuda{}, x.data(), {}, y.data(), s);
-    local_response_norm_backward<T>(Cuda{}, x.data(), y.data(), {}, dx.data(), s, false);
-  });
+  const std::vector<emulator::Counters> launches = launches_of(
+      [&] {
+        local_response_norm_forward<T>(Cuda{}, x.data(), {}, y.data(), s);
+        local_response_norm_backward<T>(Cuda{}, x.data(), y.data(), {}, dx.data(), s, false);
+      },
+      "local response norm (4, 256)");
   ASSERT_EQ(launches.size(), 2u);
   const double array = double(sizeof(T)) * double(s.rows * s.cols);
   // An element's own x and dy are asked for once more beside the windows: those 32 lanes' bytes are in the nearest cache.

@@ -66,12 +66,21 @@ TEST(CudaOptimizerSteps, BytesAreTheContracts) {
   const kernels::Run all{0, n};
   DeviceArray<float> w(spread<float>(n, 1)), g(spread<float>(n, 2)), m(spread<float>(n, 3)), v(spread<float>(n, 4, 1.01));
   DeviceArray<char> workspace(lamb_workspace_bytes<float>(Cuda{}, &all, 1));
-  expect_traffic(20 * n, [&] { sgd_step<float>(Cuda{}, w.data(), g.data(), m.data(), {.lr = 0.1, .momentum = 0.9}, n); });
-  expect_traffic(28 * n, [&] { adam_step<float>(Cuda{}, w.data(), g.data(), m.data(), v.data(), {.lr = 0.1}, n); });
-  expect_traffic(20 * n, [&] { rmsprop_step<float>(Cuda{}, w.data(), g.data(), v.data(), nullptr, nullptr, {.lr = 0.1}, n); });
-  expect_traffic(28 * n, [&] { lars_step<float>(Cuda{}, w.data(), g.data(), m.data(), {.lr = 0.1}, &all, 1, workspace.data()); });
-  expect_traffic(40 * n, [&] { lamb_step<float>(Cuda{}, w.data(), g.data(), m.data(), v.data(), {.lr = 0.1}, &all, 1, workspace.data()); });
-  expect_traffic(12 * n, [&] { moving_average<float>(Cuda{}, w.data(), g.data(), 0.1, n); });
+  expect_traffic(
+      20 * n, [&] { sgd_step<float>(Cuda{}, w.data(), g.data(), m.data(), {.lr = 0.1, .momentum = 0.9}, n); }, "SGD of 24576, float");
+  expect_traffic(
+      28 * n, [&] { adam_step<float>(Cuda{}, w.data(), g.data(), m.data(), v.data(), {.lr = 0.1}, n); }, "Adam of 24576, float");
+  expect_traffic(
+      20 * n, [&] { rmsprop_step<float>(Cuda{}, w.data(), g.data(), v.data(), nullptr, nullptr, {.lr = 0.1}, n); },
+      "RMSprop of 24576, float");
+  expect_traffic(
+      28 * n, [&] { lars_step<float>(Cuda{}, w.data(), g.data(), m.data(), {.lr = 0.1}, &all, 1, workspace.data()); },
+      "LARS of 24576, float");
+  expect_traffic(
+      40 * n, [&] { lamb_step<float>(Cuda{}, w.data(), g.data(), m.data(), v.data(), {.lr = 0.1}, &all, 1, workspace.data()); },
+      "LAMB of 24576, float");
+  expect_traffic(
+      12 * n, [&] { moving_average<float>(Cuda{}, w.data(), g.data(), 0.1, n); }, "moving average of 24576, float");
 }
 
 }   // namespace

@@ -150,13 +150,15 @@ TYPED_TEST(CudaPooling, MovesWhatMustMove) {
   const Pool2dShape s{2, 64, PoolAxis::windows(8, 2, 2, 0, false), PoolAxis::windows(8, 2, 2, 0, false)};
   DeviceArray<T> x(spread<T>(s.inputs(), 1)), dy(spread<T>(s.outputs(), 1)), y(std::size_t(s.outputs())), dx(std::size_t(s.inputs()));
   DeviceArray<std::uint8_t> which(std::size_t(s.outputs()));
-  const std::vector<emulator::Counters> launches = launches_of([&] {
-    max_pool2d_forward<T>(Cuda{}, x.data(), y.data(), which.data(), s);
-    max_pool2d_backward<T>(Cuda{}, dy.data(), which.data(), dx.data(), s, false);
-    avg_pool2d_forward<T>(Cuda{}, x.data(), y.data(), s, {});
-    global_avg_pool_forward<T>(Cuda{}, x.data(), y.data(), {2, 64, 64});
-    global_avg_pool_backward<T>(Cuda{}, dy.data(), dx.data(), {2, 64, 64}, false);
-  });
+  const std::vector<emulator::Counters> launches = launches_of(
+      [&] {
+        max_pool2d_forward<T>(Cuda{}, x.data(), y.data(), which.data(), s);
+        max_pool2d_backward<T>(Cuda{}, dy.data(), which.data(), dx.data(), s, false);
+        avg_pool2d_forward<T>(Cuda{}, x.data(), y.data(), s, {});
+        global_avg_pool_forward<T>(Cuda{}, x.data(), y.data(), {2, 64, 64});
+        global_avg_pool_backward<T>(Cuda{}, dy.data(), dx.data(), {2, 64, 64}, false);
+      },
+      "pooling 2x2, stride 2, and global, (2, 8, 8, 64)");
   ASSERT_EQ(launches.size(), 5u);
   const double in = double(sizeof(T)) * double(s.inputs()), out = double(sizeof(T)) * double(s.outputs()), places = double(s.outputs());
   const double needed[] = {in + out + places, in + 4 * (out + places), in + out, in, in};   // the gradient: four pixels ask the same window

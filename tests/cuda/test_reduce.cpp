@@ -163,15 +163,21 @@ TYPED_TEST(CudaReduce, DeviationBackwardIsTheReference) {
 TYPED_TEST(CudaReduce, BytesAreTheContracts) {
   using T = TypeParam;
   for (AxisShape s : {AxisShape{8, 4096, 1}, {64, 256, 1}, {1, 1024, 64}, {2, 49, 512}}) {
-    SCOPED_TRACE(testing::Message() << s.outer << " x " << s.axis << " x " << s.inner);
-    DeviceArray<T> x(spread<T>(elements(s), 1)), z(spread<T>(elements(s), 2));
+    const std::string size = "(" + std::to_string(s.outer) + ", " + std::to_string(s.axis) + ", " + std::to_string(s.inner) + ")";
+    DeviceArray<T> x(spread<T>(elements(s), 1)), z(spread<T>(elements(s), 2)), largest(std::size_t(outputs(s)));
     DeviceArray<float> y(std::size_t(outputs(s)));
     DeviceArray<char> workspace(reduce_workspace_bytes<T>(Cuda{}, s));
     const std::size_t bytes = std::size_t(elements(s)) * sizeof(T), out = std::size_t(outputs(s)) * sizeof(float);
-    expect_traffic(bytes + out, [&] { sum_axis(Cuda{}, static_cast<const T*>(x.data()), 1.f, y.data(), s, false, workspace.data()); });
-    expect_traffic(2 * bytes + out, [&] {
-      dot_axis(Cuda{}, static_cast<const T*>(x.data()), static_cast<const T*>(z.data()), 1.f, y.data(), s, false, workspace.data());
-    });
+    expect_traffic(
+        bytes + out, [&] { sum_axis(Cuda{}, static_cast<const T*>(x.data()), 1.f, y.data(), s, false, workspace.data()); }, "sum " + size);
+    expect_traffic(
+        2 * bytes + out,
+        [&] {
+          dot_axis(Cuda{}, static_cast<const T*>(x.data()), static_cast<const T*>(z.data()), 1.f, y.data(), s, false, workspace.data());
+        },
+        "dot product " + size);
+    expect_traffic(
+        bytes + std::size_t(outputs(s)) * sizeof(T), [&] { max_axis<T>(Cuda{}, x.data(), largest.data(), s); }, "maximum " + size);
   }
 }
 

@@ -86,11 +86,14 @@ TYPED_TEST(CudaScaleChannels, BytesAreTheContracts) {
   DeviceArray<T> x(spread<T>(n, 1)), s(spread<T>(128, 2)), dy(spread<T>(n, 3)), dx(spread<T>(n, 4)), ds(128);
   DeviceArray<char> workspace(scale_channels_workspace_bytes<T>(Cuda{}, shape));
   // A thread forward reads 16 bytes of s for 16 of x, from a cache: that much is counted with it.
-  expect_traffic(3 * std::size_t(n) * sizeof(T), [&] {
-    scale_channels_forward(Cuda{}, static_cast<const T*>(x.data()), static_cast<const T*>(s.data()), dx.data(), shape);
-  });
+  expect_traffic(
+      3 * std::size_t(n) * sizeof(T),
+      [&] { scale_channels_forward(Cuda{}, static_cast<const T*>(x.data()), static_cast<const T*>(s.data()), dx.data(), shape); },
+      "scale channels (2, 512, 64)");
   const ScaleChannelsGradient<T> a{.x = x.data(), .s = s.data(), .dy = dy.data(), .dx = dx.data(), .ds = ds.data()};
-  expect_traffic(3 * std::size_t(n) * sizeof(T), [&] { scale_channels_backward(Cuda{}, a, shape, workspace.data()); });
+  expect_traffic(
+      3 * std::size_t(n) * sizeof(T), [&] { scale_channels_backward(Cuda{}, a, shape, workspace.data()); },
+      "scale channels, gradients (2, 512, 64)");
 }
 
 }   // namespace

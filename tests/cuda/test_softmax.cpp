@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -93,6 +93,28 @@ TYPED_TEST(CudaSoftmax, NoRowsAreNoWork) {
   softmax_forward(Cuda{}, static_cast<const TypeParam*>(nullptr), static_cast<TypeParam*>(nullptr), RowShape{0, 5});
   check_cuda(cudaDeviceSynchronize(), "an empty softmax");
 }
+
+#ifdef FOVEA_CUDA_EMULATED
+// A row is read twice, the second time from a cache.
+TYPED_TEST(CudaSoftmax, MovesWhatMustMove) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  const RowShape s{8, 1024};
+  const double array = double(sizeof(T)) * double(s.rows * s.cols);
+  DeviceArray<T> x(spread<T>(s.rows * s.cols, 1)), dy(spread<T>(s.rows * s.cols, 2)), y(dy.size());
+  expect_bytes(launches_of([&] { softmax_forward<T>(Cuda{}, x.data(), y.data(), s); }, "softmax (8, 1024)").at(0), 2 * array, array);
+  expect_bytes(launches_of([&] { log_softmax_forward<T>(Cuda{}, x.data(), y.data(), s); }, "log-softmax (8, 1024)").at(0), 2 * array,
+               array);
+  expect_bytes(
+      launches_of([&] { softmax_backward<T>(Cuda{}, y.data(), dy.data(), x.data(), s, false); }, "softmax, gradient (8, 1024)").at(0),
+      3 * array, 2 * array);
+  // Of log-softmax the first sum wants dy alone.
+  expect_bytes(
+      launches_of([&] { log_softmax_backward<T>(Cuda{}, y.data(), dy.data(), x.data(), s, false); }, "log-softmax, gradient (8, 1024)")
+          .at(0),
+      3 * array, array);
+}
+#endif
 
 }   // namespace
 }   // namespace fovea::kernels

@@ -1,7 +1,7 @@
 // Softplus on the device against Reference on the same rounded inputs.
 #include "kernels/softplus.h"
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 namespace {
@@ -35,6 +35,16 @@ TYPED_TEST(CudaSoftplus, IsTheReference) {
       expect_close(y, y_want, unit_roundoff<T> + 6 * 0x1p-23, 1e-37, "y");   // exp, log1p: 2 and 1 units, and a sum
       expect_close(dx, dx_want, unit_roundoff<T> + 6 * 0x1p-23, accumulate ? 8 * 0x1p-23 : 1e-37, "dx");
     }
+}
+
+TYPED_TEST(CudaSoftplus, BytesAreTheContracts) {
+  using T = TypeParam;
+  const std::int64_t n = 8192;
+  DeviceArray<T> x(spread<T>(n, 1)), dy(spread<T>(n, 2)), y(n);
+  expect_traffic(
+      2 * n * sizeof(T), [&] { softplus_forward<T>(Cuda{}, x.data(), y.data(), n); }, "softplus of 8192");
+  expect_traffic(
+      3 * n * sizeof(T), [&] { softplus_backward<T>(Cuda{}, x.data(), dy.data(), y.data(), n, false); }, "softplus, gradient, 8192");
 }
 
 }   // namespace

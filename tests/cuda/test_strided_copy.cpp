@@ -99,9 +99,13 @@ TYPED_TEST(CudaStridedCopy, BytesAreTheContracts) {
   const std::size_t bytes = 64 * 128 * sizeof(E);
   DeviceArray<E> x(numbered<E>(64 * 128)), y(64 * 128);
   const StridedShape transpose{.rank = 2, .extent = {128, 64}, .x_step = {1, 128}, .y_step = {64, 1}};
-  expect_traffic(2 * bytes, [&] { strided_copy(Cuda{}, x.data(), y.data(), transpose, sizeof(E)); });
+  expect_traffic(
+      2 * bytes, [&] { strided_copy(Cuda{}, x.data(), y.data(), transpose, sizeof(E)); },
+      "transposition (64, 128) of " + std::to_string(sizeof(E)) + " bytes");
   const StridedShape heads{.rank = 3, .extent = {4, 32, 64}, .x_step = {64, 256, 1}, .y_step = {2048, 64, 1}};
-  expect_traffic(2 * bytes, [&] { strided_copy(Cuda{}, x.data(), y.data(), heads, sizeof(E)); });
+  expect_traffic(
+      2 * bytes, [&] { strided_copy(Cuda{}, x.data(), y.data(), heads, sizeof(E)); },
+      "heads of attention (4, 32, 64) of " + std::to_string(sizeof(E)) + " bytes");
 }
 
 }   // namespace

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "tests/cuda/device_testing.h"
@@ -11,14 +15,39 @@
 namespace fovea::kernels {
 
 #ifdef FOVEA_CUDA_EMULATED
+/// Appends the launches of `what` to the file that FOVEA_COUNTERS names, if any, as lines of the table of bench/cuda_kernels.sh.
+inline void write_down(const std::vector<emulator::Counters>& launches, const std::string& what) {
+  const char* path = std::getenv("FOVEA_COUNTERS");
+  if (!path || what.empty()) return;
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  const std::string parameter = test.type_param() ? test.type_param() : "";
+  const std::string type = parameter == "float" ? ", float" : parameter.ends_with("bfloat16") ? ", bfloat16" : "";
+  const auto times = [](std::uint64_t part, std::uint64_t whole) {
+    char text[32] = "";
+    if (whole > 0) std::snprintf(text, sizeof text, "%.2f", double(part) / double(whole));
+    return std::string(text);
+  };
+  std::ofstream file(path, std::ios::app);
+  for (const emulator::Counters& c : launches) {
+    const std::uint64_t bytes = c.global_load_bytes + c.global_store_bytes, sectors = c.global_load_sectors + c.global_store_sectors;
+    file << "| " << what << type << " | `" << c.kernel << "` | " << c.blocks << " x " << c.threads / c.blocks << " | " << c.shared_bytes
+         << " | " << c.global_load_bytes << " | " << c.global_store_bytes << " | " << times(32 * sectors, bytes) << " | "
+         << times(c.shared_wavefronts, c.shared_ideal_wavefronts) << " | " << c.mma << " | " << times(c.async_bytes, c.global_load_bytes)
+         << " |\n";
+  }
+}
+
 /// What each launch of run() asked of the machine, in order. Only where emulator::checks_available(): a sanitizer's build sees no accesses.
-inline std::vector<emulator::Counters> launches_of(const std::function<void()>& run) {
+/// `what`, an operation and a shape, enters the table of kernels (write_down).
+inline std::vector<emulator::Counters> launches_of(const std::function<void()>& run, const std::string& what = "") {
   emulator::take_counters();
   emulator::set_counting(true);
   run();
   check_cuda(cudaDeviceSynchronize(), "launches_of");
   emulator::set_counting(false);
-  return emulator::take_counters();
+  const std::vector<emulator::Counters> launches = emulator::take_counters();
+  write_down(launches, what);
+  return launches;
 }
 inline emulator::Counters sum_of(const std::vector<emulator::Counters>& launches) {
   emulator::Counters sum;
@@ -42,15 +71,16 @@ inline void expect_bytes(const emulator::Counters& c, double bytes, double cache
 #endif
 
 /// run() launches kernels that have to move `bytes` of global memory in all: what they ask for, and the 32-byte sectors that serve it. On a
-/// card nothing is counted.
-inline void expect_traffic(std::size_t bytes, const std::function<void()>& run) {
+/// card nothing is counted. `what`: an operation and a shape.
+inline void expect_traffic(std::size_t bytes, const std::function<void()>& run, const std::string& what = "") {
 #ifdef FOVEA_CUDA_EMULATED
   if (!emulator::checks_available()) return run();
-  const emulator::Counters all = sum_of(launches_of(run));
+  SCOPED_TRACE(what);
+  const emulator::Counters all = sum_of(launches_of(run, what));
   expect_bytes(all, double(bytes));
   EXPECT_LE(32. * double(all.global_load_sectors + all.global_store_sectors), 1.5 * double(bytes));
 #else
-  (void)bytes, (void)run;
+  (void)bytes, (void)run, (void)what;
 #endif
 }
 

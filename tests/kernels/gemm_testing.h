@@ -36,16 +36,20 @@ inline std::vector<GemmShape> in_every_layout(const std::vector<GemmShape>& shap
 }
 
 /// The textbook loop in floats, one chain of fused multiply-adds for each output, and then the epilogue, operation by operation: the bits of
-/// Cpu and Cuda, if the activation has no exp in it. (No partials.)
+/// Cpu and Cuda, if the activation has no exp in it. (No partials.) With slice_k a chain for each slice of k, added in double.
 inline std::vector<float> chain(const std::vector<float>& a, const std::vector<float>& b, std::vector<float> c, const GemmShape& s,
-                                const Epilogue<float>& e = {}) {
+                                const Epilogue<float>& e = {}, std::int64_t slice_k = 0) {
   for (std::int64_t z = 0; z < s.batch; ++z)
     for (std::int64_t i = 0; i < s.m; ++i)
       for (std::int64_t j = 0; j < s.n; ++j) {
         float sum = 0;
-        for (std::int64_t k = 0; k < s.k; ++k)
+        double slices = 0;
+        for (std::int64_t k = 0; k < s.k; ++k) {
+          if (slice_k && k % slice_k == 0) slices += double(sum), sum = 0;
           sum = std::fma(a[z * s.stride_a + (s.transpose_a ? k * s.row_a() + i : i * s.row_a() + k)],
                          b[z * s.stride_b + (s.transpose_b ? j * s.row_b() + k : k * s.row_b() + j)], sum);
+        }
+        if (slice_k) sum = static_cast<float>(slices + double(sum));
         const std::int64_t at = z * s.stride_c + i * s.row_c() + j;
         if (e.accumulate) {
           c[at] += sum;

@@ -27,11 +27,12 @@ wait $pid 2>/dev/null
 expect 0 "$fovea" train --resume killed
 cmp killed/last.safetensors float32/last.safetensors || fail "differs after a kill"
 
-for where in cpu "cuda --precision bf16" cuda; do
+for where in cpu "cuda --precision bf16" "cuda --precision tf32" cuda; do
   expect 0 "$fovea" eval --checkpoint float32/best.safetensors --limit 2 --device $where --json
   says out '"top1":' && grep -o '"loss":[0-9.]*' out >"loss $where"
 done
 cmp -s "loss cpu" "loss cuda --precision bf16" && fail "bf16 evaluates with float32's bits"
+cmp -s "loss cuda" "loss cuda --precision tf32" && fail "tf32 evaluates with float32's bits"
 paste -d: "loss cpu" "loss cuda" | awk -F: '{ d = $2 - $4; exit d < -1e-4 || d > 1e-4 }' || fail "another loss than on the CPU"
 head -1 err | grep -q '^device cuda (emulated' || fail "eval --json does not name the device"
 
@@ -43,4 +44,7 @@ expect 0 "$fovea" predict --checkpoint float32/best.safetensors --device cuda di
 expect 1 "$without" train "${run[@]}" --device cuda --out none && one_line && says err '^fovea: device cuda: .*built without CUDA'
 [ -e none ] && fail "a run folder without a run"
 expect 2 "$without" train --device reference --precision bf16 && one_line && says err 'precision'
+for command in train "eval --checkpoint float32/best.safetensors"; do
+  expect 2 "$without" $command --precision tf32 && one_line && says err 'precision: expected device cuda'
+done
 exit 0

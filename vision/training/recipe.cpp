@@ -75,7 +75,12 @@ const std::vector<RecipeField>& recipe_fields() {
       {"train_limit", "train on the first so many images only", &R::train_limit, 1, 1e9},
       {"eval_limit", "validate and test on the first so many images only", &R::eval_limit, 1, 1e9},
       {"device", "cpu, cuda (a GPU), or reference: the plain loops, slow", &R::device, 0, 0, {"cpu", "cuda", "reference"}},
-      {"precision", "what the network computes in; bf16 moves half the bytes", &R::precision, 0, 0, {"float32", "bf16"}},
+      {"precision",
+       "what the network computes in; bf16 moves half the bytes; tf32 is float32 but for linear layers' products, on a GPU's tensor cores",
+       &R::precision,
+       0,
+       0,
+       {"float32", "tf32", "bf16"}},
       {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
       {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
       {"workers", "threads that read and augment images ahead; results do not depend on it", &R::workers, 1, 1024, {}, false},
@@ -180,8 +185,14 @@ void check_recipe(const Recipe& r) {
     throw RecipeError(e.what());
   }
   if (r.graph && r.device != "cuda") throw RecipeError("graph: expected device cuda, got " + r.device);
-  if (r.device == "reference" && r.precision != "float32")
-    throw RecipeError("precision: expected float32 with device reference, which has no bf16, got " + r.precision);
+  check_precision(r.device, r.precision);
+}
+
+void check_precision(std::string_view device, std::string_view precision) {
+  if (precision == "tf32" && device != "cuda")
+    throw RecipeError(detail::join("precision: expected device cuda with tf32, which are tensor cores, got ", device));
+  if (precision == "bf16" && device == "reference")
+    throw RecipeError("precision: expected float32 with device reference, which has no bf16, got bf16");
 }
 
 void set_field(Recipe& r, const RecipeField& f, std::string_view text) {

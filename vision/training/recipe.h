@@ -83,6 +83,8 @@ const std::vector<RecipeField>& recipe_fields();
 Device device_of(const Recipe& r);
 /// The dtype of the pictures, which every layer follows.
 DType precision_of(std::string_view name);
+/// Throws RecipeError where the device has no such precision.
+void check_precision(std::string_view device, std::string_view precision);
 /// What the recipe says about the network itself.
 ModelOptions network_options(const Recipe& r);
 /// Throws RecipeError where it says something that the network has no use for.

@@ -13,6 +13,7 @@
 #include "optim/lars.h"
 #include "optim/rmsprop.h"
 #include "optim/sgd.h"
+#include "tensor/cuda.h"
 #include "vision/data/loader.h"
 #include "vision/models/models.h"
 #include "vision/weights/open_model.h"
@@ -105,6 +106,7 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
            .std = data_.std,
            .recipe = to_toml(said, false)};
 
+  if (device_ == Device::cuda) allow_tf32(recipe.precision == "tf32");
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));
   if (!recipe.weights.empty() && !o_.resume) begin_with_weights();
