@@ -13,7 +13,7 @@
 // Groups narrower than a tile share one: their filters stand on the diagonal of a matrix whose zeros are not read, and products of 16 x 8 x
 // 16 that meet only zeros are left out on tensor cores: with 4 channels and filters a group 4 times the needed products remain, with 8
 // twice, with 16 or 32 no more than needed. (An infinity or NaN of a channel reaches groups of its tile: 0 times it is NaN.) A filter a
-// channel is no matrix product: conv2d_depthwise_cuda.cu.
+// channel is no matrix product: conv2d_depthwise_cuda.cu. Three colours become four: cuda_colours.h.
 //
 // Cost: 2 rows() k taps() operations for each product, on tensor cores for bfloat16; x, w and y move once through memory, and through the
 // second-level cache as often as cuda_product.h says. With a prologue in bfloat16, x' is rounded to bfloat16 before it is multiplied.
@@ -23,6 +23,7 @@
 #include <numeric>
 
 #include "kernels/conv2d_depthwise.h"
+#include "kernels/cuda_colours.h"
 #include "kernels/cuda_patches.h"
 
 namespace fovea::kernels {
@@ -142,9 +143,15 @@ template <class T> void input_gradient(Cuda be, const T* dy, const T* w, T* dx, 
 }   // namespace
 
 template <class T>
-void conv2d_forward(Cuda be, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& p, const Epilogue<T>& e, void*) {
+void conv2d_forward(Cuda be, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& p, const Epilogue<T>& e,
+                    void* workspace) {
   if (is_depthwise(be, s)) return depthwise_forward(be, x, w, y, s, p, e);
-  forward(be, x, w, y, s, p, e);
+  if (!has_colours(s) || !p.empty()) return forward(be, x, w, y, s, p, e);
+  T* x4 = static_cast<T*>(workspace);
+  T* w4 = x4 + bytes_of_fours<T>(s.n * s.h * s.w) / sizeof(T);
+  widen_colours(be, x, x4, s.n * s.h * s.w);
+  widen_colours(be, w, w4, s.k * s.r * s.s);
+  forward<T>(be, x4, w4, y, with_four_colours(s), p, e);
 }
 template <class T> void conv2d_input_gradient(Cuda be, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void*) {
   if (is_depthwise(be, s)) return depthwise_input_gradient(be, dy, w, dx, s, accumulate);

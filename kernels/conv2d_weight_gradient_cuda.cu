@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/conv2d_depthwise.h"
+#include "kernels/cuda_colours.h"
 #include "kernels/cuda_join.h"
 #include "kernels/cuda_patches.h"
 
@@ -75,6 +76,11 @@ void weight_gradient(Cuda be, const T* x, const T* dy, float* dw, const Conv2dSh
 
 template <class T> std::size_t conv2d_workspace_bytes(Cuda be, const Conv2dShape& s, ConvProduct product) {
   if (is_depthwise(be, s)) return depthwise_workspace_bytes(be, s, product);
+  if (has_colours(s) && product != ConvProduct::input_gradient) {
+    const std::size_t pictures = bytes_of_fours<T>(s.n * s.h * s.w), weights = s.k * s.r * s.s;
+    if (product == ConvProduct::forward) return pictures + bytes_of_fours<T>(weights);
+    return pictures + bytes_of_fours<float>(weights) + conv2d_workspace_bytes<T>(be, with_four_colours(s), product);
+  }
   if (product != ConvProduct::weight_gradient) return 0;
   const SlicePlan plan(s, eight_neighbours<T>(s));
   return plan.slices > 1 ? static_cast<std::size_t>(plan.slices * s.k * s.taps()) * sizeof(float) : 0;
@@ -83,7 +89,13 @@ template <class T>
 void conv2d_weight_gradient(Cuda be, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, const Prologue<T>& p, bool accumulate,
                             void* workspace) {
   if (is_depthwise(be, s)) return depthwise_weight_gradient(be, x, dy, dw, s, p, accumulate, static_cast<float*>(workspace));
-  weight_gradient(be, x, dy, dw, s, p, accumulate, static_cast<float*>(workspace));
+  if (!has_colours(s) || !p.empty()) return weight_gradient(be, x, dy, dw, s, p, accumulate, static_cast<float*>(workspace));
+  const std::int64_t pixels = s.n * s.h * s.w, weights = s.k * s.r * s.s;
+  T* x4 = static_cast<T*>(workspace);
+  float* dw4 = reinterpret_cast<float*>(x4 + bytes_of_fours<T>(pixels) / sizeof(T));
+  widen_colours(be, x, x4, pixels);
+  weight_gradient<T>(be, x4, dy, dw4, with_four_colours(s), p, false, dw4 + 4 * weights);
+  narrow_colours(be, dw4, dw, weights, accumulate);
 }
 
 #define FOVEA_CONV2D_CUDA(T)                                                             \

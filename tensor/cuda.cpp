@@ -52,7 +52,7 @@ class Staging {
   };
   kernels::CudaDevice& device_;
   std::mutex mutex_;
-  std::array<Buffer, 6> buffers_;   // two steps ahead: each uploads pictures, labels and a graph's counter
+  std::array<Buffer, 8> buffers_;   // two steps ahead: each uploads pictures, their windows, labels and a graph's counter
   std::size_t next_ = 0;
 };
 

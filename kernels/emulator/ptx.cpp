@@ -21,7 +21,7 @@ namespace {
 
 void move(const AsyncCopy& c) {
   const Outside outside;
-  std::memcpy(c.to, c.from, c.read);
+  if (c.read > 0) std::memcpy(c.to, c.from, c.read);   // else `from` may be anything
   std::memset(c.to + c.read, 0, c.bytes - c.read);
 }
 

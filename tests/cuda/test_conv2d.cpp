@@ -12,7 +12,7 @@ using std::int64_t;
 
 const std::vector<Conv2dShape> kShapes = {
     {.n = 1, .h = 1, .w = 1, .c = 1, .k = 1, .r = 1, .s = 1},
-    {.n = 2, .h = 7, .w = 7, .c = 3, .k = 5, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // single elements; one past a tile of rows
+    {.n = 2, .h = 7, .w = 7, .c = 5, .k = 3, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // single elements; one past a tile of rows
     {.n = 1,
      .h = 9,
      .w = 11,
@@ -76,6 +76,9 @@ const std::vector<Conv2dShape> kShapes = {
      .dilation_w = 2,
      .groups = 4},
     {.n = 0, .h = 5, .w = 5, .c = 3, .k = 3, .r = 3, .s = 3, .groups = 3},
+    // A first layer of colours, which become four.
+    {.n = 2, .h = 9, .w = 11, .c = 3, .k = 8, .r = 7, .s = 7, .stride_h = 2, .stride_w = 2, .pad_h = 3, .pad_w = 3},
+    {.n = 0, .h = 5, .w = 5, .c = 3, .k = 4, .r = 3, .s = 3},
 };
 
 constexpr Fusion kAll{.prologue = true, .epilogue = true}, kAccumulate{.accumulate = true};
@@ -99,7 +102,9 @@ template <class T> Results<T> on_device(const ConvCase<T>& c, const Conv2dShape&
          .residual = residual.data(),
          .activation = Activation::relu,
          .partials = partials.data()};
-  conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, p, e, nullptr);
+  DeviceArray<char> of_forward(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::forward));
+  conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, p, e, of_forward.data());
+  of_forward.expect_guards_untouched();
   conv2d_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, e.accumulate, nullptr);
   DeviceArray<char> workspace(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::weight_gradient));
   conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, p, e.accumulate, workspace.data());
@@ -177,11 +182,11 @@ TYPED_TEST(CudaConv2d, EveryScheduleGivesTheSameBits) {
   // Smallest shapes that cross a tile in every dimension: rows, columns, five slices of k; a phase each; two groups of tiles.
   const Conv2dShape crossing{
       .n = 1, .h = 13, .w = 15, .c = 12, .k = 68, .r = 3, .s = 3, .stride_h = 1, .stride_w = 2, .pad_h = 1, .pad_w = 1};
-  for (const Conv2dShape& s : {crossing, kShapes[8], kShapes[13], kShapes[14]}) {
+  for (const Conv2dShape& s : {crossing, kShapes[8], kShapes[13], kShapes[14], kShapes[kShapes.size() - 2]}) {
     const ConvCase<T> c(s);
     same_on_every_schedule<float>(
         [&] {
-          const Results<T> r = on_device(c, s, kAll);
+          const Results<T> r = on_device(c, s, s.c == 3 ? Fusion{} : kAll);   // colours become four without a prologue
           std::vector<float> all = as<float>(r.y);
           for (T v : r.dx) all.push_back(float(v));
           all.insert(all.end(), r.dw.begin(), r.dw.end());
@@ -304,6 +309,31 @@ TYPED_TEST(CudaConv2d, CountersOnAnAlignedShape) {
   expect_counters(counted([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, nullptr); },
                           "convolution, weight gradient " + name(s)),
                   9 * (64 + 64) * 192 * size, double(size_w(s)) * 4, mma);
+}
+
+// Three channels of a first layer reach shared memory as four, by cp.async and none alone.
+TYPED_TEST(CudaConv2d, CountersOfAFirstLayer) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  const Conv2dShape s{.n = 2, .h = 16, .w = 24, .c = 3, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const ConvCase<T> c(s);
+  DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy);
+  DeviceArray<float> dw(c.dw0);
+  DeviceArray<char> of_forward(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::forward));
+  const auto forward =
+      launches_of([&] { conv2d_forward(Cuda{}, in(x), in(w), y.data(), s, Prologue<T>{}, Epilogue<T>{}, of_forward.data()); },
+                  "convolution " + name(s));
+  ASSERT_EQ(forward.size(), 3u);   // pictures, filters, product
+  const double size = sizeof(T), pixels = double(s.n * s.h * s.w);
+  expect_bytes(forward[0], 7 * size * pixels);
+  EXPECT_EQ(forward[2].async_bytes, forward[2].global_load_bytes);
+  DeviceArray<char> of_gradient(conv2d_workspace_bytes<T>(Cuda{}, s, ConvProduct::weight_gradient));
+  const auto gradient =
+      launches_of([&] { conv2d_weight_gradient(Cuda{}, in(x), in(dy), dw.data(), s, Prologue<T>{}, false, of_gradient.data()); },
+                  "convolution, weight gradient " + name(s));
+  ASSERT_EQ(gradient.size(), 3u);   // pictures, product, filters
+  EXPECT_EQ(gradient[1].async_bytes, gradient[1].global_load_bytes);
+  EXPECT_EQ(forward[2].mma > 0 && gradient[1].mma > 0, size == 2);
 }
 
 TYPED_TEST(CudaConv2d, CountersOfDepthwise) {

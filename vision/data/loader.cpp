@@ -2,9 +2,11 @@
 #include "vision/data/loader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "kernels/parallel.h"
+#include "tensor/cuda.h"
 
 namespace fovea::vision {
 
@@ -14,27 +16,58 @@ struct Batches::Assembly {
   Transform transform;
   std::int64_t channels;
   LoaderOptions o;
+  Tensor table;   // of the normalisation, on a GPU
 
   std::int64_t count() const {
     const auto n = static_cast<std::int64_t>(order.size());
     return o.drop_last ? n / o.batch : (n + o.batch - 1) / o.batch;
   }
 
-  Batch make(std::int64_t number) const {
+  Assembled make(std::int64_t number) const {
     const std::int64_t begin = number * o.batch, n = std::min(o.batch, static_cast<std::int64_t>(order.size()) - begin);
     const std::int64_t H = transform.input().height, W = transform.input().width;
     const MemoryTag tag("batches");
-    const Device device = o.device == Device::cuda ? Device::cpu : o.device;   // next() takes it from there
-    Batch batch{.images = Tensor::empty({n, H, W, channels}, DType::f32, device), .labels = Tensor::empty({n}, DType::i64, Device::cpu)};
-    float* y = batch.images.data<float>();
-    std::int64_t* label = batch.labels.data<std::int64_t>();
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t index = order[static_cast<std::size_t>(begin + i)];
-      transform(pictures.picture(index), index, y + i * H * W * channels);
-      label[i] = pictures.label(index);
+    Assembled a;
+    a.batch.labels = Tensor::empty({n}, DType::i64, Device::cpu);
+    const auto index = [&](std::int64_t i) { return order[static_cast<std::size_t>(begin + i)]; };
+    for (std::int64_t i = 0; i < n; ++i) a.batch.labels.data<std::int64_t>()[i] = pictures.label(index(i));
+    if (o.device == Device::cuda) {
+      std::vector<Transform::Prepared> parts;
+      for (std::int64_t i = 0; i < n; ++i) parts.push_back(transform.prepare(pictures.picture(index(i)), index(i)));
+      pack(parts, a);
+      return a;
     }
-    batch.images = batch.images.to(o.dtype);
-    return batch;
+    Tensor images = Tensor::empty({n, H, W, channels}, DType::f32, o.device);
+    for (std::int64_t i = 0; i < n; ++i) transform(pictures.picture(index(i)), index(i), images.data<float>() + i * H * W * channels);
+    a.batch.images = images.to(o.dtype);
+    return a;
+  }
+
+  static void pack(const std::vector<Transform::Prepared>& parts, Assembled& a) {
+    std::int64_t bytes = 0;
+    for (const Transform::Prepared& p : parts) bytes += p.picture.elements();
+    a.pixels = Tensor::empty({bytes}, DType::u8, Device::cpu);
+    a.cuts = Tensor::empty({std::ssize(parts) * std::int64_t{sizeof(kernels::Cut)}}, DType::u8, Device::cpu);
+    std::int64_t at = 0;
+    std::vector<kernels::Cut> cuts;
+    for (const Transform::Prepared& p : parts) {
+      cuts.push_back(placed(p.picture, p.window, at));
+      std::memcpy(a.pixels.data<std::uint8_t>() + at, p.picture.data<std::uint8_t>(), static_cast<std::size_t>(p.picture.elements()));
+      at += p.picture.elements();
+    }
+    std::memcpy(a.cuts.data<std::uint8_t>(), cuts.data(), cuts.size() * sizeof(kernels::Cut));
+  }
+
+  /// On the GPU, whose stream has one thread: the caller's.
+  Tensor images_of(const Assembled& a) const {
+    const kernels::CutShape s{a.batch.labels.dim(0), transform.input().height, transform.input().width, channels};
+    Tensor images = Tensor::empty({s.n, s.height, s.width, s.c}, o.dtype, Device::cuda);
+    const Tensor pixels = a.pixels.to(Device::cuda), cuts = a.cuts.to(Device::cuda);
+    const auto run = [&]<class T>(T* y) {
+      kernels::cut(cuda(), pixels.data<std::uint8_t>(), static_cast<const kernels::Cut*>(cuts.raw()), table.data<float>(), y, s);
+    };
+    o.dtype == DType::bf16 ? run(images.data<bfloat16>()) : run(images.data<float>());
+    return images;
   }
 };
 
@@ -58,18 +91,25 @@ Batches::Batches(const Pictures& pictures, std::vector<std::int64_t> order, cons
   }
   if (order.empty()) o.input = {.height = 1, .width = 1};   // of no batch
   Transform transform(o.input, normalize, o.augment, augment_key(key, epoch));
-  assembly_ = std::make_shared<const Assembly>(Assembly{
-      .pictures = pictures, .order = std::move(order), .transform = std::move(transform), .channels = normalize.channels(), .o = o});
+  Tensor table;
+  if (o.device == Device::cuda) table = Tensor::from(normalize.table(), {std::ssize(normalize.table())}).to(Device::cuda);
+  assembly_ = std::make_shared<const Assembly>(Assembly{.pictures = pictures,
+                                                        .order = std::move(order),
+                                                        .transform = std::move(transform),
+                                                        .channels = normalize.channels(),
+                                                        .o = o,
+                                                        .table = std::move(table)});
   const int workers = o.workers > 0 ? o.workers : pictures.in_memory() ? 1 : kernels::threads();
-  prefetcher_ = std::make_unique<Prefetcher<Batch>>(
+  prefetcher_ = std::make_unique<Prefetcher<Assembled>>(
       assembly_->count(), [assembly = assembly_](std::int64_t i) { return assembly->make(i); }, workers, 2 * workers);
 }
 
 std::optional<Batch> Batches::next() {
-  std::optional<Batch> batch = prefetcher_->next();
+  std::optional<Assembled> made = prefetcher_->next();
+  if (!made) return std::nullopt;
   const MemoryTag tag("batches");
-  if (batch) batch->images = batch->images.to(assembly_->o.device);
-  return batch;
+  if (assembly_->o.device == Device::cuda) made->batch.images = assembly_->images_of(*made);
+  return std::move(made->batch);
 }
 
 std::int64_t Batches::size() const { return assembly_->count(); }

@@ -62,8 +62,13 @@ class Batches {
 
  private:
   struct Assembly;   // what the threads work on; holds its share of the pictures
+  /// What a thread makes: a batch, or for a GPU its pictures' bytes, one behind the other, from which next() has the GPU make it.
+  struct Assembled {
+    Batch batch;
+    Tensor pixels, cuts;   // uint8: all pictures; a kernels::Cut of each
+  };
   std::shared_ptr<const Assembly> assembly_;
-  std::unique_ptr<Prefetcher<Batch>> prefetcher_;
+  std::unique_ptr<Prefetcher<Assembled>> prefetcher_;
 };
 
 /// The same for all pictures in their own order: validation and test.

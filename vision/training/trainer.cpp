@@ -152,7 +152,7 @@ bool Trainer::train_epoch() {
                   {.batch = recipe_.batch,
                    .drop_last = true,
                    .workers = static_cast<int>(recipe_.workers),
-                   .device = graph_ ? Device::cpu : device_,   // a graph takes the pictures to memory of its own
+                   .device = device_,
                    .dtype = precision_of(recipe_.precision),
                    .input = input_,
                    .augment = augment_},

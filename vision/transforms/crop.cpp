@@ -10,32 +10,13 @@ void cut(const Tensor& picture, const Window& w, const Normalize& normalize, flo
   require(picture.defined() && picture.dtype() == DType::u8 && picture.rank() == 3 && picture.dim(2) == normalize.channels(),
           "cut: expected a uint8 picture of shape (H, W, ", normalize.channels(), "), got ", name_of(picture.dtype()), " ",
           picture.shape());
-  const std::int64_t H = picture.dim(0), W = picture.dim(1), C = picture.dim(2), row = w.width * C;
-  const std::uint8_t* x = picture.data<std::uint8_t>();
-  // Columns begin..end-1 of the window lie in the picture.
-  const std::int64_t begin = std::clamp(-w.left, std::int64_t{0}, w.width),
-                     end = std::max(begin, std::clamp(W - w.left, std::int64_t{0}, w.width));
-  for (std::int64_t r = 0; r < w.height; ++r) {
-    const bool outside = w.top + r < 0 || w.top + r >= H;
-    for (std::int64_t c = 0; c < C; ++c) {
-      const float* table = normalize.table(c);
-      float* to = y + r * row + c;
-      std::int64_t step = C;
-      if (w.flip) {
-        to += row - C;
-        step = -C;
-      }
-      const float black = table[0];
-      if (outside) {
-        for (std::int64_t col = 0; col < w.width; ++col) to[col * step] = black;
-        continue;
-      }
-      const std::uint8_t* from = x + (w.top + r) * W * C + c;
-      for (std::int64_t col = 0; col < begin; ++col) to[col * step] = black;
-      for (std::int64_t col = begin; col < end; ++col) to[col * step] = table[from[(w.left + col) * C]];
-      for (std::int64_t col = end; col < w.width; ++col) to[col * step] = black;
-    }
-  }
+  const kernels::Cut one = placed(picture, w, 0);
+  kernels::cut(kernels::Cpu{}, picture.data<std::uint8_t>(), &one, normalize.table(0), y, {1, w.height, w.width, picture.dim(2)});
+}
+
+kernels::Cut placed(const Tensor& picture, const Window& w, std::int64_t first) {
+  const auto i32 = [](std::int64_t v) { return static_cast<std::int32_t>(v); };
+  return {.first = first, .h = i32(picture.dim(0)), .w = i32(picture.dim(1)), .top = i32(w.top), .left = i32(w.left), .flip = w.flip};
 }
 
 Tensor crop(const Tensor& picture, const Window& w) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "kernels/cut.h"
 #include "tensor/tensor.h"
 #include "vision/transforms/normalize.h"
 
@@ -21,6 +22,8 @@ struct Window {
 /// y[r, c] = normalize(x[top + r, left + c]): crop, padding, flip and normalisation in one pass, a read and a write for each pixel.
 /// picture (H, W, C) uint8, y (height, width, C). C is that of `normalize`.
 void cut(const Tensor& picture, const Window& w, const Normalize& normalize, float* y);
+/// The same for a kernel that cuts several pictures; this one's bytes begin at `first`.
+kernels::Cut placed(const Tensor& picture, const Window& w, std::int64_t first);
 
 /// The pixels of a window that lies inside: (height, width, C) uint8. `flip` is ignored. Throws ShapeError when it reaches outside.
 Tensor crop(const Tensor& picture, const Window& w);

@@ -14,6 +14,7 @@ class Normalize {
   /// One mean and one standard deviation (> 0) per channel, of pixels / 255. Throws ShapeError otherwise.
   Normalize(const std::vector<float>& mean, const std::vector<float>& std);
   std::int64_t channels() const { return channels_; }
+  const std::vector<float>& table() const { return table_; }   // (C, 256)
   /// The 256 values of channel c.
   const float* table(std::int64_t c) const { return table_.data() + 256 * c; }
   /// (..., C) uint8 -> the same shape in float32.

@@ -52,6 +52,11 @@ Window Transform::window(std::int64_t H, std::int64_t W, std::int64_t index) con
 }
 
 void Transform::operator()(const Tensor& picture, std::int64_t index, float* y) const {
+  const Prepared p = prepare(picture, index);
+  cut(p.picture, p.window, normalize_, y);
+}
+
+Transform::Prepared Transform::prepare(const Tensor& picture, std::int64_t index) const {
   require(picture.defined() && picture.rank() == 3 && picture.elements() > 0, "expected a picture of shape (H, W, C), got ",
           picture.shape());
   if (augment_.crop == Crop::resized) {
@@ -59,7 +64,7 @@ void Transform::operator()(const Tensor& picture, std::int64_t index, float* y) 
     const Window box =
         random_resized_crop(picture.dim(0), picture.dim(1), augment_.resized, [&] { return resized_key_.uniform_f64(at++); });
     const Window all{.height = input_.height, .width = input_.width, .flip = flips(augment_, key_, index)};
-    return cut(resize(crop(picture, box), input_.height, input_.width, input_.filter), all, normalize_, y);
+    return {resize(crop(picture, box), input_.height, input_.width, input_.filter), all};
   }
   Tensor sized = picture;
   if (input_.resize > 0) {
@@ -69,7 +74,7 @@ void Transform::operator()(const Tensor& picture, std::int64_t index, float* y) 
     require(picture.dim(0) == input_.height && picture.dim(1) == input_.width, "expected a picture of ", input_.height, " x ", input_.width,
             " pixels, got ", picture.dim(0), " x ", picture.dim(1));
   }
-  cut(sized, window(sized.dim(0), sized.dim(1), index), normalize_, y);
+  return {sized, window(sized.dim(0), sized.dim(1), index)};
 }
 
 }   // namespace fovea::vision

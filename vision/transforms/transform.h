@@ -52,9 +52,16 @@ class Transform {
   Transform(const InputOptions& input, Normalize normalize, const AugmentOptions& augment = {}, RandomKey epoch_key = {});
   /// Picture number `index` (H, W, C) uint8 -> y (input.height, input.width, C). Throws ShapeError for a picture that does not fit.
   void operator()(const Tensor& picture, std::int64_t index, float* y) const;
+  /// All of it but cutting, mirroring and normalising: the resized picture, and the window of it that becomes the input.
+  struct Prepared {
+    Tensor picture;
+    Window window;
+  };
+  Prepared prepare(const Tensor& picture, std::int64_t index) const;
   /// What Crop::center and Crop::random cut from a picture of this size (after resizing).
   Window window(std::int64_t H, std::int64_t W, std::int64_t index) const;
   const InputOptions& input() const { return input_; }
+  const Normalize& normalize() const { return normalize_; }
 
  private:
   InputOptions input_;
