@@ -38,6 +38,11 @@ for f in 'kernels/relu.h void relu_forward(Reference, const T* x);' 'vision/mode
   file "${f%% *}" "${f#* }"; page; expect 1 "a file of which the page says nothing: ${f%% *}"; rm "$tree/${f%% *}"
 done
 
+file kernels/relu.h 'void relu_forward(Reference, const T* x);'
+file kernels/relu_reference.cpp 'y = max(x, 0);'
+page '- [kernels/relu_reference.cpp:1](../kernels/relu_reference.cpp#L1) `y = max(x, 0)`'; expect 0 "a kernel by its definition"
+rm "$tree"/kernels/relu*
+
 # A line that moved: red, repaired, green; and the page is the same but for the number.
 file kernels/softmax.h '// softmax' '' '' '/// y = exp(x) / z' 'void softmax_forward(Reference, const T* x);'
 page; expect 1 "a line that moved"

@@ -160,7 +160,7 @@ Variable VisionTransformer::forward(const Variable& x) {
   if (!config_.distilled) return (*head_)(features(x));
   const Variable z = encode(x);
   const Variable logits = (*head_)(token(z, 0)), distilled = (*head_dist_)(token(z, 1));
-  if (!training()) return scale(logits + distilled, 0.5);   // Touvron et al. 2021, section 4: joint classifiers
+  if (!training()) return scale(logits + distilled, 0.5);   // Touvron et al. 2021, section 4, of logits as in their code
   auxiliary_.push_back({distilled, 1});
   return logits;
 }
