@@ -37,7 +37,7 @@ IdentityBlock::IdentityBlock(const Options& o)
   require(o.out >= o.in, "IdentityBlock: expected at least as many channels out as in, got ", o.in, " in and ", o.out, " out");
 }
 
-/// Eq. (1), Fig. 5 left; without the shortcut the plain network's two layers. With stochastic depth Huang et al. 2016, Eq. (2).
+/// Eq. (1) and a ReLU, Fig. 5 left; without the shortcut the plain network's two layers. With stochastic depth Huang et al. 2016, Eq. (2).
 Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
   const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
   if (!o_.shortcut) return conv_norm_act(y, conv2_, bn2_, {.activation = relu});

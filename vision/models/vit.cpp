@@ -8,7 +8,8 @@
 // a position embedding added; blocks of attention and MLP; the class token's last state is classified.
 //
 // Names are torchvision's, also for members that it lacks. Where we depart: no hidden layer in the head (section 3.1 has one for
-// pre-training); `mean_pooling` classifies the mean of the patches instead of a class token (appendix D.3).
+// pre-training); drop path in the blocks, for those who ask for it, is an addition (Huang et al. 2016); `mean_pooling` classifies the mean
+// of the patches instead of a class token (appendix D.3).
 #include "vision/models/vit.h"
 
 #include <cmath>
