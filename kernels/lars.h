@@ -16,7 +16,7 @@ struct LarsStep {
   bool first = false;   // the velocity starts as the scaled gradient itself
 };
 
-/// trust_coefficient |w| / (|g| + weight_decay |w| + eps); 1 for a tensor of which either norm is 0.
+/// Eq. (6): trust_coefficient |w| / (|g| + weight_decay |w| + eps); eps is ours, and so is 1 for a tensor of which either norm is 0.
 FOVEA_INLINE double lars_ratio(const LarsStep& o, double w_norm, double g_norm) {
   if (!o.adapt || !(w_norm > 0) || !(g_norm > 0)) return 1;
   return o.trust_coefficient * w_norm / (g_norm + o.weight_decay * w_norm + o.eps);

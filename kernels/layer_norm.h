@@ -1,4 +1,5 @@
-// layer_norm.h: layer normalisation over the last axis. Ba, Kiros & Hinton 2016 (arXiv:1607.06450), Eq. (3) and (4).
+// layer_norm.h: layer normalisation over the last axis. Ba, Kiros & Hinton 2016 (arXiv:1607.06450), Eq. (3) and (4); the epsilon inside the
+// root is not in the paper.
 //
 // Each row has statistics of its own, so training and inference are the same, and a row needs nothing from the others. Forward moves 8 B
 // an element of float, backward 12 B.

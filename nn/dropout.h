@@ -30,8 +30,8 @@ struct StochasticDepthOptions {
 };
 
 /// In training the whole sample (row) or batch is 0 with probability p, else x / (1 - p). It stands at the end of a residual branch:
-/// x + drop(f(x)), Huang et al. 2016, Eq. (2); scaled in training, so that Eq. (5), for evaluation, has nothing to do. They let p grow with
-/// depth, Eq. (4): p_l = l / L p_L (their p is the probability to stay, 1 minus ours).
+/// x + drop(f(x)), Huang et al. 2016, Eq. (2); scaled in training, so that Eq. (5), for evaluation, has nothing to do. Their p is the
+/// probability to stay, 1 minus ours, and falls with depth, Eq. (4): p_l = 1 - l / L (1 - p_L). They draw for a batch, not for each sample.
 class StochasticDepth : public Module {
  public:
   using Options = StochasticDepthOptions;

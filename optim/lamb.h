@@ -5,8 +5,9 @@
 //   r = m^ / (sqrt(v^) + eps)
 //   w = w - lr * |w| / |r + weight_decay * w| * (r + weight_decay * w)          (ratio 1 where either norm is 0)
 //
-// phi is the identity, as in the paper's experiments. Neither clips gradients nor bounds the ratio (NVIDIA's form does; see
-// clip_norm in clip.h). Parameters without ratio and decay take Adam's step: no_trust_ratio(undecayed).weight_decay(0, undecayed).
+// phi is the identity, as in the paper's experiments; the ratio of 1 at norms of 0 is not the paper's. Neither clips gradients nor
+// bounds the ratio (NVIDIA's form does; see clip_norm in clip.h). Parameters without ratio and decay take Adam's step:
+// no_trust_ratio(undecayed).weight_decay(0, undecayed).
 // Cost: 40 B a float32 parameter in two passes; memory for m and v.
 #pragma once
 

@@ -6,6 +6,8 @@
 //   v = momentum * v + g                                                        (first: v = g)
 //   w = w - lr * v,  with Nesterov  w - lr * (g + momentum * v)
 //
+// The ratio is the paper's lambda, the local rate with weight decay: Eq. (6), and a line of Algorithm 1. Where we depart: the paper
+// has neither eps nor the 1 for norms of 0, nor Nesterov's form.
 // The global rate stands outside of the velocity, as in sgd.h; Algorithm 1 has it inside. Biases and norm parameters are usually
 // left without ratio and decay: Parameters(...).no_trust_ratio(undecayed).weight_decay(0, undecayed).
 // Cost: 28 B a float32 parameter in two passes; memory for v.

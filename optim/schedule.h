@@ -68,7 +68,8 @@ struct CosineRestartsOptions {
   std::int64_t period;       // the first one, T_0
   std::int64_t factor = 1;   // each period is so many times as long as the one before, T_mult
 };
-/// The same line again and again: SGDR, Loshchilov & Hutter 2017, Eq. (5). PyTorch's CosineAnnealingWarmRestarts, stepped by iteration.
+/// The same line again and again: SGDR, Loshchilov & Hutter 2017, Eq. (5), where eta_max (lr) and eta_min (min_lr) could differ from run to
+/// run; here, as in their experiments, they do not. PyTorch's CosineAnnealingWarmRestarts, stepped by iteration.
 Schedule cosine_restarts(const CosineRestartsOptions& o);
 
 struct OneCycleOptions {

@@ -3,7 +3,8 @@
 // A block goes from few channels to many and back: 1x1 up, depthwise 3x3, 1x1 down without activation, as a ReLU on few channels would lose
 // what they say (linear bottlenecks, section 3.2); the shortcut joins the thin ends (inverted residuals, section 3.3, Fig. 4d).
 //
-// Names are torchvision's. No departures known; dropout 0.2 in front of the classifier is torchvision's.
+// Names are torchvision's, and so are two departures: where t is 1, in the first block, there is no 1x1 in front of the depthwise, which
+// Table 1 has for every t; and the dropout of 0.2 in front of the classifier.
 #include "vision/models/mobilenet_v2.h"
 
 #include "autograd/pooling.h"

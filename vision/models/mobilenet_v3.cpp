@@ -4,7 +4,8 @@
 // sigmoid in SE, of straight lines and so cheap (section 5.2); SE has a quarter of the expanded channels (5.3); the last 1x1 stands behind
 // the mean, where it costs one pixel (5.1, Fig. 5).
 //
-// Names are torchvision's. No departures known; channels of SE are rounded to multiples of 8, as in the authors' code.
+// Names are torchvision's. Where we depart, as it does: a row that does not expand (the first) has no 1x1 in front of its depthwise;
+// channels of SE are rounded to multiples of 8, as in the authors' code.
 #include "vision/models/mobilenet_v3.h"
 
 #include "autograd/pooling.h"

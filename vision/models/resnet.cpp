@@ -48,8 +48,9 @@ void ResidualBlock::add_rest() {
   if (o_.drop_path > 0) drop_path_ = &add<nn::StochasticDepth>("drop_path", {.p = o_.drop_path});
 }
 
-/// y = relu(F(x) + x), Eq. (1), or relu(F(x) + W_s x), Eq. (2); y: F up to its last convolution. SE stands at the end of F (Hu et al. 2018,
-/// Fig. 3), then stochastic depth (Huang et al. 2016, Eq. (2)).
+/// relu(F(x) + x) or relu(F(x) + W_s x): the sum is the paper's y, Eq. (1) or Eq. (2), the ReLU its second nonlinearity, sigma(y) in the
+/// text after Eq. (1). The argument y is what the last convolution of F is given. SE stands at the end of F (Hu et al. 2018, Fig. 3), then
+/// stochastic depth (Huang et al. 2016, Eq. (2)).
 Variable ResidualBlock::join(const Variable& x, const Variable& y, Conv2d& conv, BatchNorm2d& bn) {
   const Variable shortcut = downsample_ ? (*downsample_)(x) : x;   // (N, H/s, W/s, out)
   if (!se_ && !drop_path_) return conv_norm_act(y, conv, bn, {.activation = relu, .residual = &shortcut});

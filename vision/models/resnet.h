@@ -53,7 +53,8 @@ class Projection : public nn::Module {
   nn::BatchNorm2d& bn_;
 };
 
-/// y = relu(F(x) + x), Eq. (1), or relu(F(x) + W_s x), Eq. (2). x (N, H, W, in) -> y (N, H/stride, W/stride, out), divisions rounded up.
+/// relu(F(x) + x) or relu(F(x) + W_s x): a ReLU on the sum of Eq. (1) or Eq. (2). x (N, H, W, in) -> (N, H/stride, W/stride, out),
+/// divisions rounded up.
 class ResidualBlock : public nn::Module {
  protected:
   ResidualBlock(const ResNetBlockOptions& o, std::int64_t out) : o_(o), out_(out) {}

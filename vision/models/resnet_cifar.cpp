@@ -3,7 +3,7 @@
 // shortcuts (Fig. 6 left).
 //
 // Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv:1603.09382), trained the 110 layers with blocks dropped at random: the option
-// stochastic_depth, 0.5 in their section 4.
+// stochastic_depth, 0.5 in their section 4. Here it is image by image, theirs is for a whole mini-batch.
 //
 // Every shortcut is parameter-free: where the shape changes, the identity takes every second row and column and new channels are zero
 // (option A of section 3.3), so a residual network has exactly the parameters of its plain counterpart. We depart from the paper in
@@ -37,7 +37,7 @@ IdentityBlock::IdentityBlock(const Options& o)
   require(o.out >= o.in, "IdentityBlock: expected at least as many channels out as in, got ", o.in, " in and ", o.out, " out");
 }
 
-/// Eq. (1), Fig. 5 left; without the shortcut the plain network's two layers. With stochastic depth Huang et al. 2016, Eq. (2).
+/// Eq. (1) and a ReLU, Fig. 5 left; without the shortcut the plain network's two layers. With stochastic depth Huang et al. 2016, Eq. (2).
 Variable IdentityBlock::forward(const Variable& x) {                         // (N, H, W, in)
   const Variable y = conv_norm_act(x, conv1_, bn1_, {.activation = relu});   // (N, H/s, W/s, out)
   if (!o_.shortcut) return conv_norm_act(y, conv2_, bn2_, {.activation = relu});
@@ -63,7 +63,7 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config, const ModelOptions& o)
   for (nn::Sequential* layer : {&layer1_, &layer2_, &layer3_}) {
     layer->set_recompute(o.recompute);
     for (std::int64_t i = 0; i < config.n; ++i) {
-      // Huang et al. 2016, Eq. (4): p_l = l / L p_L, block l of L = 3 n.
+      // Huang et al. 2016, Eq. (4): block l of L = 3 n survives with p_l = 1 - l / L (1 - p_L); 1 - p_l is the probability to drop it.
       const double drop_path = o.stochastic_depth * static_cast<double>(++block) / static_cast<double>(3 * config.n);
       layer->add<IdentityBlock>({.in = in, .out = out, .stride = in == out ? 1 : 2, .shortcut = config.shortcuts, .drop_path = drop_path});
       in = out;

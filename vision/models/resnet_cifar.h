@@ -19,8 +19,8 @@ struct IdentityBlockOptions {
   double drop_path = 0;   // probability that F is dropped, image by image: Huang et al. 2016
 };
 
-/// y = relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions: Eq. (1), Fig. 5 left.
-/// x (N, H, W, in) -> y (N, H/stride, W/stride, out).
+/// relu(F(x) + identity_shortcut(x)), F of two 3x3 convolutions (Fig. 5 left): a ReLU on the sum of Eq. (1).
+/// x (N, H, W, in) -> (N, H/stride, W/stride, out).
 class IdentityBlock : public nn::Module {
  public:
   using Options = IdentityBlockOptions;

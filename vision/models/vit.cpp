@@ -8,7 +8,8 @@
 // a position embedding added; blocks of attention and MLP; the class token's last state is classified.
 //
 // Names are torchvision's, also for members that it lacks. Where we depart: no hidden layer in the head (section 3.1 has one for
-// pre-training); `mean_pooling` classifies the mean of the patches instead of a class token (appendix D.3).
+// pre-training); drop path in the blocks, for those who ask for it, is an addition (Huang et al. 2016); `mean_pooling` classifies the mean
+// of the patches instead of a class token (appendix D.3).
 #include "vision/models/vit.h"
 
 #include <cmath>
@@ -160,7 +161,7 @@ Variable VisionTransformer::forward(const Variable& x) {
   if (!config_.distilled) return (*head_)(features(x));
   const Variable z = encode(x);
   const Variable logits = (*head_)(token(z, 0)), distilled = (*head_dist_)(token(z, 1));
-  if (!training()) return scale(logits + distilled, 0.5);   // Touvron et al. 2021, section 4: joint classifiers
+  if (!training()) return scale(logits + distilled, 0.5);   // Touvron et al. 2021, section 4, of logits as in their code
   auxiliary_.push_back({distilled, 1});
   return logits;
 }
