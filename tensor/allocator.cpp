@@ -238,7 +238,7 @@ class Allocator {
     if (!data) {
       const bool much = count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block));
       if (much && !pool_) give_back();
-      data = from_system(bytes, block);
+      data = from_system(pool_ ? block : bytes, block);   // of a pool any tensor of that class will take it
     }
     if (!data && !pool_) {
       given_back_ = cached_;

@@ -200,6 +200,16 @@ TEST_F(CudaTensor, MemoryOfAGraphIsEverybodysAfterIt) {
   EXPECT_EQ(memory_statistics(Device::cuda).cached, 0u);
 }
 
+TEST_F(CudaTensor, ABlockOfAGraphIsForAllTensorsOfItsClass) {
+  Tensor inside;
+  CudaGraph graph([&] {
+    Tensor::full({25}, 1, DType::f32, Device::cuda);
+    inside = Tensor::full({31}, 2, DType::f32, Device::cuda);
+  });
+  graph.launch();
+  EXPECT_EQ(inside.to_vector<float>(), std::vector<float>(31, 2));
+}
+
 TEST_F(CudaTensor, WhatAGraphCannotHoldIsAnErrorAndOneGoesOn) {
   const Tensor host = Tensor::full({10}, 1, DType::f32, Device::cpu);
   const std::string message = message_of([&] { CudaGraph graph([&] { host.to(Device::cuda); }); });
