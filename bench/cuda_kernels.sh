@@ -29,7 +29,8 @@ tiles. Bytes of global memory are those that threads ask for; "x sectors" is how
 | operation | kernel | blocks x threads | shared memory | loads | stores | x sectors | x wavefronts | mma | async |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|
 TEXT
-  sort -s -t'|' -k2,2 "$work/counters"
+  sort -s -t'|' -k2,2 "$work/counters" | sed -e 's/(fovea::kernels::Major)0/Major::k/g; s/(fovea::kernels::Major)1/Major::line/g' \
+    -e 's/fovea::kernels:://g; s/fovea:://g; s/ >/>/g; s/  */ /g'
 } >"$results/cuda-counters.md"
 echo "written: $results/cuda-counters.md"
 
@@ -45,7 +46,7 @@ readonly digest='
   /bytes stack frame/ && of == name { stack = $1; stores = $5; loads = $9 }
   /Used [0-9]+ registers/ { match($0, /Used [0-9]+/); print arch "|" name "|" substr($0, RSTART + 5, RLENGTH - 5) "|" stack "|" stores "|" loads }'
 for file in "$root"/kernels/*_cuda.cu; do
-  "$nvcc" -std=c++20 -O3 --expt-relaxed-constexpr -I "$root" -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
+  "$nvcc" -std=c++20 -O3 --expt-relaxed-constexpr --Werror=all-warnings -I "$root" -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
     -Xptxas -v -c "$file" -o "$work/object.o" 2>&1 | awk "$digest" | sed "s/^/$(basename "$file")|/" >>"$work/ptxas"
 done
 {

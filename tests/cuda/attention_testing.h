@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "tests/cuda/device_testing.h"
+#include "tests/cuda/traffic_testing.h"
 
 namespace fovea::kernels {
 

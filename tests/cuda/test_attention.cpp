@@ -312,11 +312,10 @@ TYPED_TEST(CudaAttention, AtMostTwiceTheErrorOfAPlainLoop) {
 #ifdef FOVEA_CUDA_EMULATED
 template <class T> std::vector<emulator::Counters> counted(const Layout& l) {
   const Numbers<T> n(l, false);
-  emulator::take_counters();
-  emulator::set_counting(true);
-  on_device(n, l, false);
-  emulator::set_counting(false);
-  return emulator::take_counters();
+  const AttentionShape& s = l.s;
+  return launches_of([&] { on_device(n, l, false); }, "attention and gradients, " + std::to_string(s.batch * s.heads) + " heads, T " +
+                                                          std::to_string(s.queries) + ", d " + std::to_string(s.dim) +
+                                                          (std::is_same_v<T, float> ? ", float" : ", bfloat16"));
 }
 
 // What the hardware would do, on shapes that are multiples of the tile. Rows of 128 do not fit the resident form.

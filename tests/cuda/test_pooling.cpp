@@ -155,13 +155,15 @@ TYPED_TEST(CudaPooling, MovesWhatMustMove) {
         max_pool2d_forward<T>(Cuda{}, x.data(), y.data(), which.data(), s);
         max_pool2d_backward<T>(Cuda{}, dy.data(), which.data(), dx.data(), s, false);
         avg_pool2d_forward<T>(Cuda{}, x.data(), y.data(), s, {});
+        avg_pool2d_backward<T>(Cuda{}, dy.data(), dx.data(), s, {}, false);
         global_avg_pool_forward<T>(Cuda{}, x.data(), y.data(), {2, 64, 64});
         global_avg_pool_backward<T>(Cuda{}, dy.data(), dx.data(), {2, 64, 64}, false);
       },
       "pooling 2x2, stride 2, and global, (2, 8, 8, 64)");
-  ASSERT_EQ(launches.size(), 5u);
+  ASSERT_EQ(launches.size(), 6u);
   const double in = double(sizeof(T)) * double(s.inputs()), out = double(sizeof(T)) * double(s.outputs()), places = double(s.outputs());
-  const double needed[] = {in + out + places, in + 4 * (out + places), in + out, in, in};   // the gradient: four pixels ask the same window
+  const double needed[] = {
+      in + out + places, in + 4 * (out + places), in + out, in + 4 * out, in, in};   // gradients: four pixels ask the same window
   for (std::size_t i = 0; i < launches.size(); ++i) {
     SCOPED_TRACE(launches[i].kernel);
     expect_bytes(launches[i], needed[i]);

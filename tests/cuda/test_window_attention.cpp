@@ -185,11 +185,9 @@ TEST(CudaWindowAttention, WindowsComeOnce) {
   if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
   for (const int64_t window : {7, 8, 12}) {
     WindowAttentionShape s = square(window, 1, 0, 0, 1, 32, 2);
-    emulator::take_counters();
-    emulator::set_counting(true);
-    on_device(Numbers<bfloat16>(s), s, false, false);
-    emulator::set_counting(false);
-    const std::vector<emulator::Counters> launches = emulator::take_counters();
+    const std::vector<emulator::Counters> launches =
+        launches_of([&] { on_device(Numbers<bfloat16>(s), s, false, false); },
+                    "window attention and gradients, windows of " + std::to_string(window) + ", d 32, bfloat16");
     ASSERT_EQ(launches.size(), 3u);   // forward, backward, the join of dtable's parts
     const std::uint64_t tokens = s.tokens(), exact = tokens * tokens * 32 / (16 * 8 * 16);
     const std::uint64_t products[] = {window == 7 ? 120 : 2 * exact, window == 7 ? 304 : 5 * exact};
