@@ -95,7 +95,7 @@ void conv2d_weight_gradient(Cuda be, const T* x, const T* dy, acc_t<T>* dw, cons
   float* dw4 = reinterpret_cast<float*>(x4 + bytes_of_fours<T>(pixels) / sizeof(T));
   widen_colours(be, x, x4, pixels);
   weight_gradient<T>(be, x4, dy, dw4, with_four_colours(s), p, false, dw4 + 4 * weights);
-  narrow_colours(be, dw4, dw, weights, accumulate);
+  narrow_colours<float>(be, dw4, dw, weights, accumulate);
 }
 
 #define FOVEA_CONV2D_CUDA(T)                                                             \

@@ -29,17 +29,18 @@ template <class T> void widen_colours(Cuda be, const T* x, T* y, std::int64_t n)
   if (n > 0) launch(widen_colours_kernel<T>, {.grid = blocks(n, kColourThreads), .block = kColourThreads, .stream = be.stream}, x, y, n);
 }
 
-inline __global__ void narrow_colours_kernel(const float* __restrict__ x, float* y, std::int64_t n, bool accumulate) {
+template <class T> __global__ void narrow_colours_kernel(const T* __restrict__ x, T* y, std::int64_t n, bool accumulate) {
   const std::int64_t i = blockIdx.x * std::int64_t{kColourThreads} + threadIdx.x;
   if (i >= n) return;
-  const Four<float> v = load4(x + 4 * i);
+  const Four<T> v = load4(x + 4 * i);
   FOVEA_UNROLL
   for (int j = 0; j < 3; ++j) y[3 * i + j] = accumulate ? y[3 * i + j] + v[j] : v[j];
 }
 /// y (n, 3) = x (n, 4) without the last, or y + that.
-inline void narrow_colours(Cuda be, const float* x, float* y, std::int64_t n, bool accumulate) {
+template <class T> void narrow_colours(Cuda be, const T* x, T* y, std::int64_t n, bool accumulate) {
   if (n > 0)
-    launch(narrow_colours_kernel, {.grid = blocks(n, kColourThreads), .block = kColourThreads, .stream = be.stream}, x, y, n, accumulate);
+    launch(narrow_colours_kernel<T>, {.grid = blocks(n, kColourThreads), .block = kColourThreads, .stream = be.stream}, x, y, n,
+           accumulate);
 }
 
 }   // namespace fovea::kernels
