@@ -343,13 +343,13 @@ struct OnlineSoftmax {
 
 /// y = the sum of P v under the softmax's normaliser, and lse: NaN where no score was finite. Rows are queries from i0 on.
 template <int kC, class T, class Place>
-__device__ __forceinline__ void store_attention(const Place& place, const OnlineSoftmax& softmax, const WarpTile<kC>& sum,
-                                                const RowTokens& query, int i0, T* y, float* lse) {
+__device__ __forceinline__ void store_attention(const Place& place, const OnlineSoftmax& softmax, const WarpTile<kC>& sum, int i0, T* y,
+                                                float* lse) {
   FOVEA_UNROLL
   for (int h = 0; h < 2; ++h) {
     const int i = i0 + lane_row() + 8 * h;
     const float z = softmax.finish(h);
-    if (query.exists[h] && lane_pair() == 0) lse[place.lse_at(i)] = z > 0 ? softmax.max[h] + logf(z) : NAN;
+    if (i < place.queries && lane_pair() == 0) lse[place.lse_at(i)] = z > 0 ? softmax.max[h] + logf(z) : NAN;
     store_tile_row(sum, h, output_row(place, y, i), place.dim, 1 / z, false);
   }
 }

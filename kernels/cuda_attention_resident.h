@@ -67,14 +67,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
     if constexpr (Form::kUnitStages > 1) fetch(unit + 1);
     place.select(unit, share.head);
     const int stage = (unit - share.first) % Form::kUnitStages;
-    for (int i0 = own; i0 < place.queries; i0 += Form::kWarps * 16) {
-      if (i0 > own) {   // (with one stage)
-        __syncwarp();
-        fetch_queries(place, stage, i0);
-        copy_async_wait<0>();
-        __syncwarp();
-      }
-      const RowTokens query(place, i0, place.queries);
+    for (int i0 = own; i0 < place.queries;) {
       WarpTile<D / 8> out{};
       OnlineSoftmax softmax;
       const auto meet = [&](int j0, auto step) {
@@ -82,7 +75,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
         WarpTile<kN> s{};
         Corner<bfloat16, kN> corner;
         multiply_rows(s, smem.q[stage], own, smem.k[stage], j0, place.dim);
-        finish_scores(place, s, query, j0);
+        finish_scores(place, s, RowTokens(place, i0, place.queries), j0);
         softmax.template step<bfloat16>(s, out);
         multiply_held(out, s, corner, smem.v[stage], j0, place.dim);
       };
@@ -90,7 +83,15 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
       if constexpr (kStep != kTail)
         for (; j0 + kStep <= place.keys; j0 += kStep) meet(j0, std::integral_constant<int, kStep>{});
       for (; j0 < place.keys; j0 += kTail) meet(j0, std::integral_constant<int, kTail>{});
-      store_attention(place, softmax, out, query, i0, y, lse);
+      place.select(opaque(unit), share.head);   // again, rather than keep it in registers while they are short
+      store_attention(place, softmax, out, i0, y, lse);
+
+      i0 += Form::kWarps * 16;
+      if (Form::kUnitStages > 1 || i0 >= place.queries) break;   // windows are all done then
+      __syncwarp();                                              // the warp's queries have been read
+      fetch_queries(place, stage, i0);
+      copy_async_wait<0>();
+      __syncwarp();
     }
   }
 }

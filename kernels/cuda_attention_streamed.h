@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(Cut<T, D>::kThreads)
     softmax.step<T>(s, out);
     multiply_held(out, s, smem.corner[warp_index()], smem.v[j % 2], 0, place.dim);
   }
-  store_attention(place, softmax, out, query, i0 + own, y, lse);
+  store_attention(place, softmax, out, i0 + own, y, lse);
 }
 
 template <class T, class Place> struct AttentionBackward {

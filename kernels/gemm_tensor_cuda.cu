@@ -84,7 +84,8 @@ template <class T> __device__ __forceinline__ void mma(float (&c)[4], const std:
 }
 
 template <class T, bool a_k_major, bool b_k_major, class TC>
-__global__ void __launch_bounds__(kThreads, 2) gemm_tensor_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e, GemmCut cut) {
+__global__ void __launch_bounds__(kThreads, sizeof(T) == 2 ? 2 : 1)
+    gemm_tensor_kernel(const T* a, const T* b, TC* c, GemmShape s, Epilogue<TC> e, GemmCut cut) {
   Tiles<T>& tiles = shared_memory<Tiles<T>>();
   const GemmCut::Share at = cut.share(s);
   const Operand<T> left{a + at.z * s.stride_a, s.row_a(), a_k_major}, right{b + at.z * s.stride_b, s.row_b(), b_k_major};
