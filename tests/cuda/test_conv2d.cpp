@@ -383,7 +383,7 @@ TYPED_TEST(CudaConv2d, CountersOfGroups) {
     DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy), dx(c.dx0);
     DeviceArray<float> dw(c.dw0);
     const double needed = double(s.rows() * s.k * s.taps()) / (16 * 8 * 16);
-    const auto check = [&](const std::string& what, const std::function<void()>& run) {
+    const auto check = [&, times = times](const std::string& what, const std::function<void()>& run) {
       const double mma = double(counted(run, what + name(s)).mma);
       EXPECT_EQ(mma, sizeof(T) == 2 ? times * needed : 0) << what;   // float has no tensor cores, and so no zeros to leave out
     };
