@@ -85,7 +85,7 @@ if(NOT fovea_cuda_mode STREQUAL "OFF")
   else()
     set_target_properties(fovea_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON EXPORT_NAME cuda)
     target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-ffp-contract=off
-      $<$<BOOL:${FOVEA_WERROR}>:--Werror=all-warnings>>)
+      $<$<BOOL:${FOVEA_WERROR}>:--Werror=all-warnings;-Xcompiler=-Werror>>)
     target_link_libraries(fovea_cuda PRIVATE CUDA::cudart_static)   # nothing above kernels/ sees the toolkit
   endif()
 endif()

@@ -6,6 +6,8 @@
 // kFromOutput is true and gradient_from_output(y, dy) says how: then y, which the next layer keeps anyway, is all that is kept.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/backend.h"
 #include "kernels/bfloat16.h"
 #include "kernels/math.h"
@@ -142,33 +144,22 @@ FOVEA_INLINE bool from_output(Activation a) {
 // call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
 
 /// How a V reaches such a call: lanes by reference, as GCC copies a vector struct that is passed by value in pieces, and reading it whole
-/// again stalls; a number in a register, as a device has its address in slow memory only. Inside a device's products registers are so scarce
-/// that for numbers but ReLU is a call.
-template <class V> struct ByCall {
-  using type = const V&;
-  static constexpr bool kFew = false;
-};
-template <> struct ByCall<float> {
-  using type = float;
-  static constexpr bool kFew = true;
-};
-template <> struct ByCall<double> {
-  using type = double;
-  static constexpr bool kFew = true;
-};
-template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, typename ByCall<V>::type x) {
+/// again stalls; a number in a register, as a device has its address in slow memory only.
+template <class V> using ByCall = std::conditional_t<std::is_arithmetic_v<V>, V, const V&>;
+template <class V> FOVEA_NOINLINE V activate_by_call(Activation a, ByCall<V> x) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.value(x); });
 }
-template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, typename ByCall<V>::type x, typename ByCall<V>::type dy) {
+template <class V> FOVEA_NOINLINE V activate_gradient_by_call(Activation a, ByCall<V> x, ByCall<V> dy) {
   return with_formula(
       a, [&](auto formula) __attribute__((always_inline)) { return formula.gradient(x, dy); });
 }
-/// act(x). The branch is the same for a whole tensor, so it predicts perfectly.
+/// act(x). The branch is the same for a whole tensor, so it predicts perfectly. Numbers rather than lanes are a device's, in whose products
+/// registers are scarce: there all but ReLU is a call.
 template <class V> FOVEA_INLINE V activate(Activation a, V x) {
   if (a == Activation::none) return x;
   if (__builtin_expect(a == Activation::relu, 1)) return Relu::value(x);
-  if constexpr (!ByCall<V>::kFew) {
+  if constexpr (!std::is_arithmetic_v<V>) {
     if (a == Activation::relu6) return Relu6::value(x);
     if (a == Activation::hard_swish) return HardSwish::value(x);
   }

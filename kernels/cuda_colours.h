@@ -1,6 +1,6 @@
 // cuda_colours.h: in front of a network's first layer three colours become four, the last of them 0. Three do not fill a copy to shared memory: each
-// would travel alone, and bfloat16, too small even for that, through registers. Four are one copy of 8 or 16 bytes, and for 7 of 3 bytes read
-// and written more, and a third more products, the layer runs as the others do. The zeros change no bit of a sum.
+// would travel alone, and bfloat16, too small even for that, through registers. Four are one copy of 8 or 16 bytes. It costs a pass, 7 elements a
+// pixel (3 read, 4 written), and a third more products; then the layer runs as the others do. The zeros change no bit of a sum.
 #pragma once
 
 #include "kernels/conv2d.h"

@@ -23,7 +23,7 @@ struct CutShape {
 };
 
 /// y (n, height, width, c): y[i, r, q, ch] = table[ch, p], p = pixels[top + r, left + q] of picture i, or 0 outside; with flip q counts from the
-/// right. table is (c, 256). Rounded to T once.
+/// right. table is (c, 256). Rounded to T once. Cuda: n height and width c are below 2^31.
 template <class T> void cut(Cpu be, const std::uint8_t* pixels, const Cut* cuts, const float* table, T* y, const CutShape& s);
 template <class T> void cut(Cuda be, const std::uint8_t* pixels, const Cut* cuts, const float* table, T* y, const CutShape& s);
 

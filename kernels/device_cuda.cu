@@ -80,6 +80,7 @@ class Toolkit final : public CudaDevice {
   void wait(CUevent_st* event) override { check_cuda(cudaEventSynchronize(event), "cudaEventSynchronize"); }
   void destroy(CUevent_st* event) override { check_cuda(cudaEventDestroy(event), "cudaEventDestroy"); }
 
+  // Relaxed: a graph's tensors may take memory from the device while it is recorded.
   void begin_graph(Cuda be) override { check_cuda(cudaStreamBeginCapture(be.stream, cudaStreamCaptureModeRelaxed), "begin_graph"); }
   CUgraphExec_st* end_graph(Cuda be) override {
     cudaGraph_t graph = nullptr;

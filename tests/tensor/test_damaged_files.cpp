@@ -6,6 +6,11 @@
 
 #include "tensor/weight_file.h"
 
+#ifdef __SANITIZE_ADDRESS__
+/// Freed blocks are set aside, to catch who still uses them: by default 256 MiB of them, which would count here.
+extern "C" const char* __asan_default_options() { return "quarantine_size_mb=32"; }
+#endif
+
 namespace fovea {
 namespace {
 
@@ -24,8 +29,8 @@ std::int64_t peak_megabytes() {
   return usage.ru_maxrss / 1024;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::int64_t kLittleMemory = 256;   // MiB; freed blocks are kept for a while, and every small one has a wide margin
+#ifdef __SANITIZE_THREAD__
+constexpr std::int64_t kLittleMemory = 4 * 64;   // MiB; every byte has four of shadow here, which count
 #else
 constexpr std::int64_t kLittleMemory = 64;
 #endif

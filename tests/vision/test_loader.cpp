@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "tensor/cuda.h"
+
 namespace fovea::vision {
 namespace {
 
@@ -170,6 +172,31 @@ TEST(Batches, GoesToTheDeviceAndRefusesWhatDoesNotFit) {
   EXPECT_THROW(Batches(set, {0}, normalize, {.input = {.height = 6, .width = 4}}), ShapeError);   // nothing resizes them
   EXPECT_THROW(in_order(made(), Normalize({0, 0, 0}, {1, 1, 1})), ShapeError);
   EXPECT_FALSE(Batches(set, {}, normalize).next());
+}
+
+TEST(CudaBatches, AreCutAsTheHostCutsThem) {
+  if (!cuda_available()) GTEST_SKIP() << "no GPU";
+  const Normalize normalize({0.5f, 0.25f, 0.1f}, {0.2f, 0.3f, 0.4f});
+  const RandomKey key{.seed = 3};
+  const std::vector<std::int64_t> order{5, 0, 22, 7, 1, 9, 14};
+  for (const Crop crop : {Crop::center, Crop::random, Crop::resized})
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      LoaderOptions o{.batch = 3, .dtype = dtype, .input = {.height = 8, .width = 6, .resize = 9}};
+      o.augment = {.crop = crop, .crop_padding = crop == Crop::random ? 3 : 0, .flip = crop != Crop::center};
+      Batches host(made(), order, normalize, o, key, 4);
+      o.device = Device::cuda;
+      Batches gpu(made(), order, normalize, o, key, 4);
+      for (std::int64_t i = 0; i < 3; ++i) {   // the last one is not full
+        const std::optional<Batch> want = host.next(), got = gpu.next();
+        ASSERT_TRUE(want && got);
+        EXPECT_EQ(got->images.device(), Device::cuda);
+        EXPECT_EQ(got->images.dtype(), dtype);
+        EXPECT_EQ(got->images.shape(), want->images.shape());
+        EXPECT_EQ(got->images.to_vector<float>(), want->images.to_vector<float>());
+        EXPECT_EQ(got->labels.to_vector<std::int64_t>(), want->labels.to_vector<std::int64_t>());
+      }
+      EXPECT_FALSE(gpu.next());
+    }
 }
 
 TEST(Prefetcher, ErrorsComeAfterTheItemsBeforeThem) {

@@ -48,14 +48,13 @@ struct Batches::Assembly {
     for (const Transform::Prepared& p : parts) bytes += p.picture.elements();
     a.pixels = Tensor::empty({bytes}, DType::u8, Device::cpu);
     a.cuts = Tensor::empty({std::ssize(parts) * std::int64_t{sizeof(kernels::Cut)}}, DType::u8, Device::cpu);
+    auto* cut = static_cast<kernels::Cut*>(a.cuts.raw());
     std::int64_t at = 0;
-    std::vector<kernels::Cut> cuts;
     for (const Transform::Prepared& p : parts) {
-      cuts.push_back(placed(p.picture, p.window, at));
+      *cut++ = placed(p.picture, p.window, at);
       std::memcpy(a.pixels.data<std::uint8_t>() + at, p.picture.data<std::uint8_t>(), static_cast<std::size_t>(p.picture.elements()));
       at += p.picture.elements();
     }
-    std::memcpy(a.cuts.data<std::uint8_t>(), cuts.data(), cuts.size() * sizeof(kernels::Cut));
   }
 
   /// On the GPU, whose stream has one thread: the caller's.
