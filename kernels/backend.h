@@ -26,6 +26,7 @@ struct Cpu {};
 struct Cuda {
   CUstream_st* stream = nullptr;   // null: the default stream
   bool tf32 = false;               // products of float32 may round their operands to 10 bits of mantissa: gemm.h
+  bool cublas = false;             // gemm() is cuBLAS', in a program that has it
 };
 
 /// What sums, statistics, norm parameters, weight gradients and losses are made of: double for double, else float. (A struct,

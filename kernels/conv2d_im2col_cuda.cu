@@ -64,11 +64,11 @@ GemmShape weight_product(const Conv2dShape& s) {
 std::size_t matrix_bytes(const Conv2dShape& s) { return static_cast<std::size_t>(ceil_div(s.rows() * s.taps(), 4) * 4) * sizeof(float); }
 
 /// f(first image, shape of a chunk of images, memory of the matrix, workspace of the product) for all chunks, as large as the workspace allows.
-template <class T, class F> void for_each_chunk(const Conv2dShape& s, void* workspace, std::size_t bytes, const F& f) {
+template <class T, class F> void for_each_chunk(Cuda be, const Conv2dShape& s, void* workspace, std::size_t bytes, const F& f) {
   check_sizes(s);
   std::int64_t most = std::max<std::int64_t>(1, s.n);
-  while (most > 1 && conv2d_im2col_workspace_bytes<T>(Cuda{}, s, most) > bytes) --most;
-  if (const std::size_t least = conv2d_im2col_workspace_bytes<T>(Cuda{}, s, most); bytes < least)
+  while (most > 1 && conv2d_im2col_workspace_bytes<T>(be, s, most) > bytes) --most;
+  if (const std::size_t least = conv2d_im2col_workspace_bytes<T>(be, s, most); bytes < least)
     throw std::invalid_argument("conv2d by im2col: expected a workspace of " + std::to_string(least) + " bytes or more, got " +
                                 std::to_string(bytes));
   for (std::int64_t first = 0; first == 0 || first < s.n; first += most) {   // once without any images: sums of nothing are 0
@@ -89,12 +89,12 @@ template <class T> Patches<T> patches_of_group(const T* x, const Conv2dShape& s)
 
 }   // namespace
 
-template <class T> std::size_t conv2d_im2col_workspace_bytes(Cuda, const Conv2dShape& s, std::int64_t images) {
+template <class T> std::size_t conv2d_im2col_workspace_bytes(Cuda be, const Conv2dShape& s, std::int64_t images) {
   std::size_t products = 0;   // a smaller chunk may cut k into more slices, or fewer
   Conv2dShape chunk = s;
   for (chunk.n = images; chunk.n > 0; --chunk.n)
-    products = std::max({products, gemm_workspace_bytes<T>(Cuda{}, forward_product(chunk)),
-                         gemm_workspace_bytes<T>(Cuda{}, input_product(chunk)), gemm_workspace_bytes<T>(Cuda{}, weight_product(chunk))});
+    products = std::max({products, gemm_workspace_bytes<T>(be, forward_product(chunk)), gemm_workspace_bytes<T>(be, input_product(chunk)),
+                         gemm_workspace_bytes<T>(be, weight_product(chunk))});
   chunk.n = images;
   return matrix_bytes(chunk) + products;
 }
@@ -103,7 +103,7 @@ template <class T>
 void conv2d_im2col_forward(Cuda be, const T* x, const T* w, T* y, const Conv2dShape& s, void* workspace, std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   if (s.rows() == 0) return;
-  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+  for_each_chunk<T>(be, s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
     T* matrix = static_cast<T*>(memory);
     for (std::int64_t g = 0; g < s.groups; ++g) {
       launch(im2col_kernel<T>, warp_for_each_row(be, chunk.rows()), patches_of_group(x + first * s.h * s.w * s.c + g * cg, chunk), matrix);
@@ -118,7 +118,7 @@ void conv2d_im2col_input_gradient(Cuda be, const T* dy, const T* w, T* dx, const
                                   std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   if (s.n * s.h * s.w * s.c == 0) return;
-  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+  for_each_chunk<T>(be, s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
     float* columns = static_cast<float*>(memory);
     const std::int64_t pixels = chunk.n * s.h * s.w;
     for (std::int64_t g = 0; g < s.groups; ++g) {
@@ -134,7 +134,7 @@ template <class T>
 void conv2d_im2col_weight_gradient(Cuda be, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, bool accumulate, void* workspace,
                                    std::size_t bytes) {
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
-  for_each_chunk<T>(s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
+  for_each_chunk<T>(be, s, workspace, bytes, [&](std::int64_t first, const Conv2dShape& chunk, void* memory, void* of_product) {
     T* matrix = static_cast<T*>(memory);
     for (std::int64_t g = 0; g < s.groups; ++g) {
       if (chunk.rows() > 0)

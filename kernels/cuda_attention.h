@@ -63,7 +63,8 @@ template <class T, class Place> __device__ __forceinline__ T* output_row(const P
 template <class T, class Place> __device__ __forceinline__ T* key_row(const Place& p, T* k, T* padding, int j) {
   if (j >= p.keys) return nullptr;
   const int row = p.row(j);
-  if (row < 0) return padding ? padding + p.head * p.dim : nullptr;
+  if constexpr (Place::kPads)
+    if (row < 0) return padding ? padding + opaque(p.head) * p.dim : nullptr;   // opaque: no register for that until then
   return k + p.kv_at + row * p.kv_step;
 }
 

@@ -20,17 +20,28 @@
 #pragma once
 
 #include "kernels/cuda_attention.h"
+#include "kernels/cuda_divide.h"
 
 namespace fovea::kernels {
 
-/// The units of this block's part, one of `parts`, and its head: blocks of one part lie beside each other, as their rows do.
+/// warp_index(), computed where it is needed rather than kept in a register from the start.
+__device__ __forceinline__ int warp_index_again() { return opaque(static_cast<int>(threadIdx.x)) / kWarp; }
+
+/// The blocks of a launch: `parts` of the units for each head, the first `longer` of which have one unit more than `base`. Blocks of one part
+/// lie beside each other, as their rows do.
+struct ResidentParts {
+  int base, longer;
+  FastDivide heads;
+  ResidentParts(const HeadPlace& place, int parts) : base(place.units / parts), longer(place.units % parts), heads(place.heads) {}
+};
+/// This block's head, and its units.
 struct ResidentShare {
   int head, part, first, last;
-  __device__ __forceinline__ ResidentShare(const HeadPlace& place, int parts)
-      : head(static_cast<int>(blockIdx.x) % place.heads),
-        part(static_cast<int>(blockIdx.x) / place.heads),
-        first(static_cast<int>(std::int64_t{place.units} * part / parts)),
-        last(static_cast<int>(std::int64_t{place.units} * (part + 1) / parts)) {}
+  __device__ __forceinline__ explicit ResidentShare(const ResidentParts& of) : part(of.heads(static_cast<int>(blockIdx.x))) {
+    head = static_cast<int>(blockIdx.x) - part * of.heads.divisor();
+    first = part * of.base + (part < of.longer ? part : of.longer);
+    last = first + of.base + (part < of.longer);
+  }
 };
 
 template <class Form> struct ResidentForwardMemory {
@@ -41,14 +52,15 @@ template <class Form> struct ResidentForwardMemory {
 
 template <class Form, class Place>
 __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
-    resident_forward_kernel(Place place, AttentionInputs<bfloat16> in, bfloat16* y, float* lse, int parts) {
+    resident_forward_kernel(Place place, AttentionInputs<bfloat16> in, bfloat16* y, float* lse, ResidentParts parts) {
   constexpr int kThreads = Form::kWarps * kWarp, D = Form::D, kStep = Form::kStep, kTail = Form::kTail;
   auto& smem = shared_memory<ResidentForwardMemory<Form>>();
-  const ResidentShare share(place, parts);
+  const ResidentShare share(parts);
   place.template load_table<kThreads>(smem.table, share.head);
-  const int own = warp_index() * 16, keys = (place.keys + 15) / 16 * 16;
+  const auto own = [] { return warp_index_again() * 16; };
+  const int keys = (place.keys + 15) / 16 * 16;
   const auto fetch_queries = [&](const Place& from, int stage, int i0) {
-    fetch_rows<kWarp>(smem.q[stage], opaque(own), 16, place.dim, true, [&](int r) { return query_row(from, in.q, i0 + r); });
+    fetch_rows<kWarp>(smem.q[stage], own(), 16, place.dim, true, [&](int r) { return query_row(from, in.q, i0 + r); });
     copy_async_commit();
   };
   const auto fetch = [&](int unit) {
@@ -58,7 +70,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
     next.select(unit, share.head);
     fetch_rows<kThreads>(smem.k[stage], 0, keys, place.dim, true, [&](int r) { return key_row(next, in.k, in.k_padding, r); });
     fetch_rows<kThreads>(smem.v[stage], 0, keys, place.dim, true, [&](int r) { return key_row(next, in.v, in.v_padding, r); });
-    fetch_queries(next, stage, own);
+    fetch_queries(next, stage, own());
   };
   fetch(share.first);
   for (int unit = share.first; unit < share.last; ++unit) {
@@ -67,14 +79,15 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kForwardBlocks)
     if constexpr (Form::kUnitStages > 1) fetch(unit + 1);
     place.select(unit, share.head);
     const int stage = (unit - share.first) % Form::kUnitStages;
-    for (int i0 = own; i0 < place.queries;) {
+    const int mine = own();
+    for (int i0 = mine; i0 < place.queries;) {
       WarpTile<D / 8> out{};
       OnlineSoftmax softmax;
       const auto meet = [&](int j0, auto step) {
         constexpr int kN = decltype(step)::value / 8;
         WarpTile<kN> s{};
         Corner<bfloat16, kN> corner;
-        multiply_rows(s, smem.q[stage], own, smem.k[stage], j0, place.dim);
+        multiply_rows(s, smem.q[stage], mine, smem.k[stage], j0, place.dim);
         finish_scores(place, s, RowTokens(place, i0, place.queries), j0);
         softmax.template step<bfloat16>(s, out);
         multiply_held(out, s, corner, smem.v[stage], j0, place.dim);
@@ -151,12 +164,13 @@ __device__ __forceinline__ void store_pair(SharedTile<bfloat16, kRows, kCols>& t
 template <class Form, class Place>
 __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
     resident_backward_kernel(Place place, AttentionInputs<bfloat16> in, const float* lse, const bfloat16* dy, ResidentGradients g,
-                             int parts) {
+                             ResidentParts parts) {
   constexpr int kThreads = Form::kWarps * kWarp, D = Form::D, kM = Form::kKeyTiles, kN = Form::kN, kRound = Form::kRound;
   constexpr int kDq = kRound / 16 * (D / 32) >= Form::kWarps ? 4 : 2;   // eights of columns of dq that a warp makes at once
   auto& smem = shared_memory<ResidentBackwardMemory<Form>>();
-  const ResidentShare share(place, parts);
-  const int warp = warp_index(), own = warp * 16 * kM, thread = static_cast<int>(threadIdx.x);
+  const ResidentShare share(parts);
+  const int warp = warp_index(), thread = static_cast<int>(threadIdx.x);
+  const auto own = [] { return warp_index_again() * 16 * kM; };
   const int keys = (place.keys + 15) / 16 * 16, rounds = Form::kRounds ? Form::kRounds : (place.queries + kRound - 1) / kRound;
   place.template load_table<kThreads>(smem.table, share.head);
   const auto unit_stage = [&](int unit) { return (unit - share.first) % Form::kUnitStages; };
@@ -172,7 +186,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
     }
     fetch_rows<kThreads>(smem.q[stage], 0, kRound, place.dim, true, [&](int i) { return query_row(from, in.q, i0 + i); });
     fetch_rows<kThreads>(smem.dy[stage], 0, kRound, place.dim, true, [&](int i) { return output_row(from, dy, i0 + i); });
-    if (thread < kRound) smem.lse[stage][thread] = lse_of(from, lse, i0 + thread);
+    if (thread < kRound) smem.lse[stage][thread] = lse_of(from, lse, i0 + opaque(thread));
     copy_async_commit();
   };
   WarpTile<kN> total[Form::kPairsHeld ? Form::kRounds : 1]{};   // dS^T, summed over the units
@@ -193,14 +207,15 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
       else if (Form::kUnitStages > 1 && unit + 1 < share.last)
         fetch(unit + 1, 0);
       Corner<bfloat16, kN> corner;
+      const int mine = own();
       WarpTile<kN> p[kM]{}, ds[kM]{};   // ds: dP^T at first
       FOVEA_UNROLL
       for (int m = 0; m < kM; ++m) {
-        const int key = own + 16 * m;
+        const int key = mine + 16 * m;
         if (key >= place.keys) break;   // a warp without keys: its P and dS are 0
         multiply_rows(p[m], k, key, q, 0, place.dim);
-        multiply_rows(ds[m], v, key, dys, 0, place.dim);
         transposed_probabilities<bfloat16>(place, p[m], RowTokens(place, key, place.keys), smem.lse[stage], i0);
+        multiply_rows(ds[m], v, key, dys, 0, place.dim);   // now: biases have been looked up, which takes as many registers
         multiply_held(dv[m], p[m], corner, dys, 0, place.dim);
       }
       FOVEA_UNROLL
@@ -216,7 +231,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
         }
       }
       __syncthreads();   // every warp's part of <P, dP>
-      const int row = opaque(own + lane_row()), pair = opaque(2 * lane_pair());
+      const int row = own() + opaque(lane_row()), pair = opaque(2 * lane_pair());
       FOVEA_UNROLL
       for (int n = 0; n < kN; ++n) {
         const int col = 8 * n + pair;
@@ -225,7 +240,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
           const float2 part = std::bit_cast<float2>(load8(&smem.mean[w][col]));
           mean[0] += part.x, mean[1] += part.y;
         }
-        if (g.mean && row == 0) {
+        if (!Place::kPads && g.mean && row == 0) {
           FOVEA_UNROLL
           for (int e = 0; e < 2; ++e)
             if (i0 + col + e < place.queries) g.mean[place.lse_at(i0 + col + e)] = mean[e];
@@ -256,10 +271,11 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
       }
       FOVEA_UNROLL
       for (int m = 0; m < kM; ++m) {
-        if (own + 16 * m >= place.keys) break;
+        if (mine + 16 * m >= place.keys) break;
         multiply_held(dk[m], ds[m], corner, q, 0, place.dim);
       }
       __syncthreads();   // all of dS
+      place.select(opaque(unit), share.head);
       for (int tile = warp; g.dq && tile < kRound / 16 * (D / 8 / kDq); tile += Form::kWarps) {
         const int query = tile % (kRound / 16) * 16, col = tile / (kRound / 16) * (8 * kDq);
         if (i0 + query >= place.queries || col >= place.dim) continue;
@@ -280,11 +296,12 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
     }
     __syncthreads();                  // dq has been written, for dk may be the same memory; and dS has been read
     bfloat16* const none = nullptr;   // rows of padding go nowhere
+    const int first = own();
     FOVEA_UNROLL
     for (int m = 0; m < kM; ++m) {
       FOVEA_UNROLL
       for (int h = 0; h < 2; ++h) {
-        const int j = own + 16 * m + lane_row() + 8 * h;
+        const int j = first + 16 * m + lane_row() + 8 * h;
         if (g.dk) store_tile_row(dk[m], h, key_row(place, g.dk, none, j), place.dim, place.scale, g.accumulate_k);
         if (g.dv) store_tile_row(dv[m], h, key_row(place, g.dv, none, j), place.dim, 1.f, g.accumulate_v);
       }
@@ -292,7 +309,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
     if constexpr (Place::kPads) {
       if (!g.padding || !place.has_padding()) continue;
       static_assert(kM == 1 && 2 * D <= kThreads);
-      const int j = own + lane_row();
+      const int j = first + lane_row();
       const bool counts[2] = {j < place.keys && place.row(j) < 0, j + 8 < place.keys && place.row(j + 8) < 0};
       sum_rows(dk[0], counts, place.scale, smem.padding[warp][0]);
       sum_rows(dv[0], counts, 1.f, smem.padding[warp][1]);
@@ -302,8 +319,10 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
   }
 
   if constexpr (Place::kPads) {
-    if (g.padding && thread < 2 * D && thread % D < place.dim)
-      g.padding[((std::int64_t{share.part} * 2 + thread / D) * place.heads + share.head) * place.dim + thread % D] = padding_sum;
+    const ResidentShare at(parts);   // once more, as for the place of a unit
+    const int column = opaque(static_cast<int>(threadIdx.x)), first = own();
+    if (g.padding && column < 2 * D && column % D < place.dim)
+      g.padding[((std::int64_t{at.part} * 2 + column / D) * place.heads + at.head) * place.dim + column % D] = padding_sum;
     if (!g.table) return;
     __syncthreads();   // what lies where the pairs come has been read
     FOVEA_UNROLL
@@ -312,13 +331,13 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
       for (int n = 0; n < kN; ++n) {
         FOVEA_UNROLL
         for (int h = 0; h < 2; ++h)
-          store8(smem.pairs(own + lane_row() + 8 * h, r * kRound + 8 * n + 2 * lane_pair()), total[r].v[n][2 * h],
+          store8(smem.pairs(first + lane_row() + 8 * h, r * kRound + 8 * n + 2 * lane_pair()), total[r].v[n][2 * h],
                  total[r].v[n][2 * h + 1]);
       }
     }
     __syncthreads();
-    for (int row = thread; row < Form::kTableRows; row += kThreads)
-      g.table[(std::int64_t{share.part} * Form::kTableRows + row) * place.heads + share.head] =
+    for (int row = column; row < Form::kTableRows; row += kThreads)
+      g.table[(std::int64_t{at.part} * Form::kTableRows + row) * place.heads + at.head] =
           place.sum_at(row, [&](int query, int key) { return *smem.pairs(key, query); });
   }
 }
@@ -330,7 +349,7 @@ void resident_forward(Cuda be, const Place& place, const AttentionInputs<bfloat1
           .block = Form::kWarps * kWarp,
           .smem = sizeof(ResidentForwardMemory<Form>),
           .stream = be.stream},
-         place, in, y, lse, parts);
+         place, in, y, lse, ResidentParts(place, parts));
 }
 template <class Form, class Place>
 void resident_backward(Cuda be, const Place& place, const AttentionInputs<bfloat16>& in, const float* lse, const bfloat16* dy,
@@ -340,7 +359,7 @@ void resident_backward(Cuda be, const Place& place, const AttentionInputs<bfloat
           .block = Form::kWarps * kWarp,
           .smem = sizeof(ResidentBackwardMemory<Form>),
           .stream = be.stream},
-         place, in, lse, dy, g, parts);
+         place, in, lse, dy, g, ResidentParts(place, parts));
 }
 
 }   // namespace fovea::kernels

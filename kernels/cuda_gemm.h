@@ -89,8 +89,8 @@ struct GemmCut {
   struct Share {
     std::int64_t i, j, z, out, first, last;
   };
-  __device__ __forceinline__ Share share(const GemmShape& s) const {
-    const unsigned line = blockIdx.x / columns, column = blockIdx.x - line * columns;
+  __device__ __forceinline__ Share share(const GemmShape& s, unsigned block = blockIdx.x) const {
+    const unsigned line = block / columns, column = block - line * columns;
     const unsigned matrix = line / rows, row = line - matrix * rows;
     const unsigned z = matrix / slices, slice = matrix - z * slices;
     return {.i = std::int64_t{row} * kTile,
@@ -101,6 +101,9 @@ struct GemmCut {
             .last = min_of(s.k, (slice + 1) * slice_k)};
   }
 };
+
+/// C = op(A) op(B), or C +=, by cuBLAS (gemm_cublas_cuda.cu). Throws std::runtime_error in a program without it.
+template <class T, class TC> void gemm_cublas(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, bool accumulate);
 
 /// Tensor cores, if they can take the operands (gemm_tensor_cuda.cu): false, and nothing is done, if not.
 template <class T, class TC>

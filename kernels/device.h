@@ -16,6 +16,7 @@ struct DeviceFacts {
   std::string name;           // "NVIDIA H200"
   int major = 0, minor = 0;   // compute capability
   std::size_t memory = 0;     // bytes
+  bool cublas = false;        // does this program have it: Cuda::cublas
   bool emulated = false;      // threads of this computer that behave as a card does: for tests, never timed
 };
 

@@ -19,6 +19,9 @@ class Toolkit final : public CudaDevice {
       throw std::runtime_error("no CUDA device: " + std::string(p.name) + " has compute capability " + std::to_string(p.major) + "." +
                                std::to_string(p.minor) + ", and kernels need 8.0");
     facts_ = {.name = p.name, .major = p.major, .minor = p.minor, .memory = p.totalGlobalMem};
+#ifdef FOVEA_CUBLAS
+    facts_.cublas = true;
+#endif
 #ifdef FOVEA_CUDA_EMULATED
     facts_.emulated = true;
 #endif

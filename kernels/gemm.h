@@ -34,7 +34,7 @@ template <class T, class TC> void gemm(Cpu, const T* a, const T* b, TC* c, const
 /// Cuda: k is cut in slices where C is small and k long (then there is a workspace), their sums added in order in double: by the shape alone.
 /// float, where k is not cut, gives the bits of Cpu (but for an activation with exp in it). bfloat16 runs on the tensor cores, summing 16
 /// products at a time; so does float with Cuda::tf32 if rows begin at multiples of 16 bytes: each operand is then off by 2^-11 of itself
-/// and the sum by 2^-10 sum |a b| beside its own roundings.
+/// and the sum by 2^-10 sum |a b| beside its own roundings. With Cuda::cublas the sums are cuBLAS', in an order of its own.
 template <class T, class TC> void gemm(Cuda, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace);
 
 }   // namespace fovea::kernels

@@ -144,20 +144,31 @@ void multiply(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const 
 
 }   // namespace
 
-template <class T> std::size_t gemm_workspace_bytes(Cuda, const GemmShape& s) {
-  return s.m * s.n * s.batch > 0 ? GemmCut(s).workspace_bytes(s) : 0;
+/// cuBLAS knows no epilogue: its sums wait for ours.
+template <class T> std::size_t gemm_workspace_bytes(Cuda be, const GemmShape& s) {
+  const std::int64_t outputs = s.m * s.n * s.batch;
+  if (be.cublas) return sizeof(float) * static_cast<std::size_t>(outputs);
+  return outputs > 0 ? GemmCut(s).workspace_bytes(s) : 0;
 }
 
 template <class T, class TC> void gemm(Cuda be, const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace) {
   if (s.m == 0 || s.n == 0 || s.batch == 0) return;
   const GemmCut cut(s);
-  if (cut.slices == 1) {
+  const bool plain = !e.scale && !e.shift && !e.residual && e.activation == Activation::none;
+  GemmShape apart = s;   // where sums wait for the epilogue
+  apart.ldc = 0, apart.stride_c = s.m * s.n;
+  float* const sums = static_cast<float*>(workspace);
+  const auto finish = [&](std::int64_t slices) { join_tiles(be, sums, {1, slices, s.batch * s.m * s.n}, FinishProduct<TC>{c, s, e}); };
+  if (be.cublas && plain) {
+    gemm_cublas(be, a, b, c, s, e.accumulate);
+  } else if (be.cublas) {
+    gemm_cublas(be, a, b, sums, apart, false);
+    finish(1);
+  } else if (cut.slices == 1) {
     multiply(be, a, b, c, s, e, cut);
   } else {
-    GemmShape apart = s;
-    apart.ldc = 0, apart.stride_c = s.m * s.n;
-    multiply(be, a, b, static_cast<float*>(workspace), apart, Epilogue<float>{}, cut);
-    join_tiles(be, static_cast<const float*>(workspace), {1, cut.slices, s.batch * s.m * s.n}, FinishProduct<TC>{c, s, e});
+    multiply(be, a, b, sums, apart, Epilogue<float>{}, cut);
+    finish(cut.slices);
   }
   if (e.partials) {
     const unsigned column_blocks = blocks(s.n, kThreads);

@@ -123,14 +123,16 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 2 ? 2 : 1)
     }
   }
 
-  c += at.out * s.stride_c;
-  if (e.residual) e.residual += at.z * s.stride_c;
+  const GemmCut::Share to =
+      cut.share(s, static_cast<unsigned>(opaque(static_cast<int>(blockIdx.x))));   // again: no registers for it until here
+  c += to.out * s.stride_c;
+  if (e.residual) e.residual += to.z * s.stride_c;
   const int g = lane / 4, t = lane % 4;
   FOVEA_UNROLL
   for (int i = 0; i < 4; ++i) {
     FOVEA_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const std::int64_t row = at.i + wi + 16 * i + 8 * half + g;
+      const std::int64_t row = to.i + wi + 16 * i + 8 * half + g;
       constexpr int kTiles = Wide<TC>::kSize / 2;   // that neighbouring lanes exchange, so that each writes 16 bytes beside the others'
       FOVEA_UNROLL
       for (int j = 0; j < 4; j += kTiles) {
@@ -144,7 +146,7 @@ __global__ void __launch_bounds__(kThreads, sizeof(T) == 2 ? 2 : 1)
         float values[2 * kTiles];
         FOVEA_UNROLL
         for (int n = 0; n < 2 * kTiles; ++n) values[n] = pairs[n / 2][n % 2];
-        const std::int64_t column = at.j + wj + 8 * j + first_of_run<kTiles>(t);
+        const std::int64_t column = to.j + wj + 8 * j + first_of_run<kTiles>(t);
         if (row < s.m) write_sums(e, values, column, s.n, c, row * s.row_c() + column);
       }
     }

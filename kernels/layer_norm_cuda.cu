@@ -170,31 +170,28 @@ __global__ void layer_norm_backward_kernel(LayerNormGradient<T> a, RowShape s, s
   }
 }
 
-constexpr int kColumnsDown = 8;
-struct ColumnsSmem {
-  float gx[kColumnsDown][kWarp], g[kColumnsDown][kWarp];
-};
-
-/// The sums of a tile alone, for rows that no warp holds: lanes along the columns, eight threads down the rows.
-template <class T>
-__global__ void layer_norm_column_sums_kernel(LayerNormGradient<T> a, RowShape s, std::int64_t rows_of_tile, float* partials) {
-  ColumnsSmem& smem = shared_memory<ColumnsSmem>();
-  const unsigned across = static_cast<unsigned>(ceil_div(s.cols, kWarp));
-  const std::int64_t tile = blockIdx.x / across, c = blockIdx.x % across * std::int64_t{kWarp} + threadIdx.x;
-  float gx = 0, g = 0;
-  if (c < s.cols)
-    for (std::int64_t r = tile * rows_of_tile + threadIdx.y; r < min_of(s.rows, (tile + 1) * rows_of_tile); r += kColumnsDown) {
-      const float dy = float(a.dy[r * s.cols + c]);
-      gx = fmaf(dy, (float(a.x[r * s.cols + c]) - a.mean[r]) * a.inv_std[r], gx);
-      g += dy;
+/// The sums of a tile alone, for rows that no warp holds: each thread has V columns, and walks down the rows.
+template <class T, int V>
+__global__ void layer_norm_column_sums_kernel(LayerNormGradient<T> a, RowShape s, std::int64_t rows_of_tile, float* partials,
+                                              std::int64_t column_blocks) {
+  ColumnSmem<V>& smem = shared_memory<ColumnSmem<V>>();
+  const ColumnPlace at(column_blocks, V);
+  const std::int64_t end = at.column < s.cols ? min_of(s.rows, (at.block + 1) * rows_of_tile) : 0;
+  Lanes<V> gx = all_lanes<V>(0), g = gx;
+  for (std::int64_t r = at.block * rows_of_tile + threadIdx.y; r < end; r += blockDim.y) {
+    const Lanes<V> dy = load_lanes<V>(a.dy + r * s.cols + at.column), x = load_lanes<V>(a.x + r * s.cols + at.column);
+    const float mean = a.mean[r], inv_std = a.inv_std[r];
+    FOVEA_UNROLL for (int i = 0; i < V; ++i) {
+      gx[i] = fmaf(dy[i], (x[i] - mean) * inv_std, gx[i]);
+      g[i] += dy[i];
     }
-  smem.gx[threadIdx.y][threadIdx.x] = gx;
-  smem.g[threadIdx.y][threadIdx.x] = g;
+  }
+  gx = sum_down(gx, smem);
   __syncthreads();
-  if (threadIdx.y > 0 || c >= s.cols) return;
-  for (int y = 1; y < kColumnsDown; ++y) gx += smem.gx[y][threadIdx.x], g += smem.g[y][threadIdx.x];
-  partials[tile * 2 * s.cols + c] = gx;
-  partials[(tile * 2 + 1) * s.cols + c] = g;
+  g = sum_down(g, smem);
+  if (threadIdx.y > 0 || at.column >= s.cols) return;
+  store_lanes(partials + at.block * 2 * s.cols + at.column, gx);
+  store_lanes(partials + (at.block * 2 + 1) * s.cols + at.column, g);
 }
 
 /// From the columns of partials (tiles, 2, cols) to dgamma and dbeta.
@@ -255,12 +252,9 @@ template <class T> void layer_norm_backward(Cuda be, const LayerNormGradient<T>&
           return;
         }
       } else if (parameters) {   // first: dx may be dy
-        launch(layer_norm_column_sums_kernel<T>,
-               {.grid = blocks(tiles * ceil_div(s.cols, kWarp), 1),
-                .block = {kWarp, kColumnsDown},
-                .smem = sizeof(ColumnsSmem),
-                .stream = be.stream},
-               a, s, tile_rows(s), partials);
+        const ColumnGrid columns(s.cols, kV);
+        launch(layer_norm_column_sums_kernel<T, kV>, columns.over(be, tiles, sizeof(ColumnSmem<kV>)), a, s, tile_rows(s), partials,
+               columns.column_blocks);
       }
       if (a.dx) launch(layer_norm_backward_kernel<T, kV, kPacks, false>, by_tile, a, s, tile_rows(s), partials);
     });

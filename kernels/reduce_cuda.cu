@@ -5,6 +5,7 @@
 #include "kernels/reduce.h"
 
 #include "kernels/cuda_columns.h"
+#include "kernels/cuda_lanes.h"
 
 namespace fovea::kernels {
 namespace {
@@ -161,6 +162,15 @@ template <class T> std::size_t partial_bytes(AxisShape s) {
   return s.inner == 1 ? RowSlices<T>(s, true).workspace_bytes() : ColumnTiles<T>(s).workspace_bytes();
 }
 
+/// What the elements of a piece have: one output's number for all of them, or one each.
+template <class T, class P> __device__ __forceinline__ Lanes<Wide<T>::kSize> outputs_of_piece(const P* p, bool one, std::int64_t count) {
+  constexpr int kSize = Wide<T>::kSize;
+  if (one) return all_lanes<kSize>(float(*p));
+  if (count >= kSize && aligned16(p)) return load_lanes<kSize>(p);
+  Lanes<kSize> r = all_lanes<kSize>(0);
+  FOVEA_UNROLL for (int j = 0; j < kSize; ++j) if (j < count) r[j] = float(p[j]);
+  return r;
+}
 /// dx[i] = f(x[i], p[k], q[k]), or +=, for the output k that element i belongs to. rows: of axis or of inner elements, so that a row's outputs
 /// are one, or neighbours.
 template <class F, class T, class P, class Q>
@@ -173,12 +183,9 @@ __global__ void map_axis_kernel(F f, const T* x, const P* __restrict__ p, const 
   if (!along) k = divide(at.row, s.axis, rest) * s.inner + at.col;
   const std::int64_t i = at.row * rows.cols + at.col;
   const Wide<T> u = load_up_to(x + i, at.count);
-  float value[Wide<T>::kSize] = {};
-  for (int j = 0; j < Wide<T>::kSize; ++j) {
-    if (j >= at.count) break;
-    const std::int64_t output = along ? k : k + j;
-    value[j] = f(float(u[j]), float(p[output]), float(q[output]));
-  }
+  const auto of_p = outputs_of_piece<T>(p + k, along, at.count), of_q = outputs_of_piece<T>(q + k, along, at.count);
+  float value[Wide<T>::kSize];
+  FOVEA_UNROLL for (int j = 0; j < Wide<T>::kSize; ++j) value[j] = f(float(u[j]), of_p[j], of_q[j]);
   store_or_add_up_to(dx + i, value, at.count, accumulate);
 }
 template <class F, class T, class P, class Q>

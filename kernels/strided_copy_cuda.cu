@@ -113,11 +113,13 @@ template <class E> __global__ void embed_kernel(const E* __restrict__ part, E* _
     dense *= box.part[a];
   }
   Wide<E> v{};
-  if (inside && box.begin[last] == 0 && box.step[last] == 1 && box.part[last] == box.whole[last]) {
-    v = load_up_to(part + from + at.col, at.count);
+  const std::int64_t first = at.col - box.begin[last], count = min_of(at.count, Wide<E>::kSize);
+  inside = inside && first + count > 0 && first < (box.part[last] - 1) * box.step[last] + 1;
+  if (inside && box.step[last] == 1 && first >= 0 && first + count <= box.part[last]) {
+    v = load_up_to(part + from + first, count);
   } else if (inside) {
     for (int j = 0; j < Wide<E>::kSize; ++j) {
-      std::int64_t index = at.col + j - box.begin[last], between = 0;
+      std::int64_t index = first + j, between = 0;
       if (index > 0 && box.step[last] > 1) index = divide(index, box.step[last], between);
       if (j < at.count && index >= 0 && index < box.part[last] && between == 0) v[j] = part[from + index];
     }

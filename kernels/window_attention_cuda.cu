@@ -126,16 +126,21 @@ int window_parts(const WindowAttentionShape& s) {
 constexpr int kTableWarps = 8;
 __global__ void __launch_bounds__(kTableWarps* kWarp)
     table_gradient_kernel(const float* partials, int parts, float* dtable, WindowAttentionShape s, bool accumulate) {
-  const std::int64_t at = blockIdx.x * std::int64_t{kTableWarps} + warp_index(), row = at / s.heads, head = at - row * s.heads;
-  if (row >= s.table_rows()) return;   // the whole warp
-  const std::int64_t y = row / (2 * s.window_w - 1) - (s.window_h - 1), x = row % (2 * s.window_w - 1) - (s.window_w - 1);
-  const std::int64_t pairs_h = s.window_h - (y < 0 ? -y : y), pairs_w = s.window_w - (x < 0 ? -x : x), pairs = pairs_h * pairs_w;
+  // In 32 bits: a division of 64 is a subroutine.
+  const int window_h = static_cast<int>(s.window_h), window_w = static_cast<int>(s.window_w), heads = static_cast<int>(s.heads);
+  const int at = static_cast<int>(blockIdx.x) * kTableWarps + warp_index(), row = at / heads, head = at - row * heads;
+  if (row >= (2 * window_h - 1) * (2 * window_w - 1)) return;   // the whole warp
+  const int y = row / (2 * window_w - 1) - (window_h - 1), x = row % (2 * window_w - 1) - (window_w - 1);
+  const int pairs_w = window_w - (x < 0 ? -x : x), pairs = (window_h - (y < 0 ? -y : y)) * pairs_w;
   double sum = 0;
-  for (std::int64_t n = static_cast<int>(threadIdx.x) % kWarp; n < parts * pairs; n += kWarp) {
-    const std::int64_t part = n / pairs, pair = n - part * pairs;
-    const std::int64_t key_y = pair / pairs_w + max_of(0, -y), key_x = pair % pairs_w + max_of(0, -x);
-    const std::int64_t i = (key_y + y) * s.window_w + key_x + x, j = key_y * s.window_w + key_x;
-    sum += double(partials[((part * s.heads + head) * s.tokens() + i) * s.tokens() + j]);
+  int part = 0, pair = static_cast<int>(threadIdx.x) % kWarp;
+  while (true) {
+    for (; pair >= pairs; pair -= pairs) ++part;
+    if (part >= parts) break;
+    const int key_y = pair / pairs_w + (y < 0 ? -y : 0), key_x = pair % pairs_w + (x < 0 ? -x : 0);
+    const int i = (key_y + y) * window_w + key_x + x, j = key_y * window_w + key_x;
+    sum += double(partials[((std::int64_t{part} * heads + head) * s.tokens() + i) * s.tokens() + j]);
+    pair += kWarp;
   }
   sum = warp_all_reduce(sum, Sum{});
   if (threadIdx.x % kWarp == 0) dtable[at] = float((accumulate ? double(dtable[at]) : 0.) + sum);

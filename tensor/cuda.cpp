@@ -87,6 +87,10 @@ bool cuda_available() {
 kernels::CudaDevice& cuda_device() { return Gpu::instance().device; }
 kernels::Cuda cuda() { return Gpu::instance().stream; }
 void allow_tf32(bool yes) { Gpu::instance().stream.tf32 = yes; }
+void use_cublas(bool yes) {
+  if (yes && !cuda_device().facts().cublas) throw Error("cuBLAS: this program was built without it (CMake's FOVEA_CUBLAS=ON builds it in)");
+  Gpu::instance().stream.cublas = yes;
+}
 void cuda_synchronize() { cuda_device().wait(cuda()); }
 
 void upload(void* to, const void* from, std::size_t bytes) {

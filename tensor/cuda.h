@@ -18,6 +18,8 @@ kernels::Cuda cuda();
 /// May products of float32 (of Linear; not of convolutions) round their operands to 10 bits of mantissa, on the tensor cores (kernels/gemm.h)?
 /// At first they may not.
 void allow_tf32(bool yes);
+/// Shall products of matrices (of Linear) be cuBLAS'? At first they are ours. Throws Error in a program without it.
+void use_cublas(bool yes);
 /// Waits until all that was queued is done.
 void cuda_synchronize();
 

@@ -63,7 +63,7 @@ TYPED_TEST(CudaActivation, LeakyReluBackwardIsTheReference) {
 TYPED_TEST(CudaActivation, BytesAreTheContracts) {
   using T = TypeParam;
   const std::int64_t n = 8192;
-  DeviceArray<T> x(spread<T>(n, 1)), dy(spread<T>(n, 2)), y(n);
+  DeviceArray<T> x(spread<T>(n, 1)), dy(spread<T>(n, 2)), y(n + 1);
   expect_traffic(
       2 * n * sizeof(T), [&] { activation_forward<T>(Cuda{}, Activation::gelu, x.data(), y.data(), n); }, "GELU of 8192");
   expect_traffic(
@@ -71,6 +71,9 @@ TYPED_TEST(CudaActivation, BytesAreTheContracts) {
       "GELU, gradient, 8192");
   expect_traffic(
       2 * n * sizeof(T), [&] { leaky_relu_forward<T>(Cuda{}, 0.1, x.data(), y.data(), n); }, "leaky ReLU of 8192");
+  expect_traffic(
+      2 * n * sizeof(T), [&] { activation_forward<T>(Cuda{}, Activation::gelu, x.data(), y.data() + 1, n); },
+      "GELU of 8192 to an odd place");
 }
 
 }   // namespace

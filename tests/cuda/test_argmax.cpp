@@ -37,7 +37,12 @@ TYPED_TEST(CudaArgmax, BytesAreTheContracts) {
   using T = TypeParam;
   DeviceArray<T> x(spread<T>(16 * 1024, 1));
   DeviceArray<std::int64_t> which(16);
-  expect_traffic(16 * 1024 * sizeof(T), [&] { argmax_rows<T>(Cuda{}, x.data(), which.data(), {16, 1024}); });
+  expect_traffic(
+      16 * 1024 * sizeof(T),
+      [&] {
+        argmax_rows<T>(Cuda{}, x.data(), which.data(), {16, 1024});
+      },
+      "argmax (16, 1024)");
 }
 
 }   // namespace

@@ -310,11 +310,12 @@ TYPED_TEST(CudaAttention, AtMostTwiceTheErrorOfAPlainLoop) {
 }
 
 #ifdef FOVEA_CUDA_EMULATED
-template <class T> std::vector<emulator::Counters> counted(const Layout& l) {
-  const Numbers<T> n(l, false);
+template <class T> std::vector<emulator::Counters> counted(const Layout& l, bool weights = false) {
+  const Numbers<T> n(l, weights);
   const AttentionShape& s = l.s;
-  return launches_of([&] { on_device(n, l, false); }, "attention and gradients, " + std::to_string(s.batch * s.heads) + " heads, T " +
-                                                          std::to_string(s.queries) + ", d " + std::to_string(s.dim) +
+  const std::string also = std::string(weights ? ", weights" : "") + (s.bias_groups > 0 ? ", bias" : "");
+  return launches_of([&] { on_device(n, l, false); }, "attention" + also + " and gradients, " + std::to_string(s.batch * s.heads) +
+                                                          " heads, T " + std::to_string(s.queries) + ", d " + std::to_string(s.dim) +
                                                           (std::is_same_v<T, float> ? ", float" : ", bfloat16"));
 }
 
@@ -367,6 +368,28 @@ TEST(CudaAttention, FloatTilesAreReadWithoutConflicts) {
     EXPECT_LE(double(c.global_load_sectors * 32), 1.1 * double(c.global_load_bytes));
     EXPECT_LE(c.global_store_sectors * 32, c.global_store_bytes);
   }
+}
+
+// A bias' gradient computes the scores once more, and adds up the heads that share it.
+TYPED_TEST(CudaAttention, ABiasAndWeightsTakeKernelsOfTheirOwn) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  const int64_t tokens = 64, dim = 128;   // more than the resident form has room for
+  const Layout l = layout_of({.queries = tokens, .keys = tokens, .dim = dim, .bias_groups = 1});
+  const std::vector<emulator::Counters> launches = counted<T>(l, true);
+  const auto launch = [&](const std::string& part) {
+    const auto at = std::find_if(launches.begin(), launches.end(), [&](const auto& c) { return c.kernel.find(part) != std::string::npos; });
+    return at == launches.end() ? emulator::Counters{} : *at;
+  };
+  const double rows = double(sizeof(T)) * double(tokens * dim), square = double(tokens * tokens);
+  const emulator::Counters gradient = launch("bias_gradient_kernel");
+  expect_bytes(gradient, 4 * rows + 2 * 4 * square + 2 * 4 * double(tokens));   // q, k, v, dy; the bias and its gradient; lse and <P, dP>
+  EXPECT_LE(32. * double(gradient.global_load_sectors), 1.2 * double(gradient.global_load_bytes));
+  if (std::is_same_v<T, bfloat16>) {
+    EXPECT_EQ(double(gradient.mma_flops), 2 * 2 * square * double(dim));
+  }
+  const emulator::Counters weights = launch("weights_kernel");
+  EXPECT_EQ(double(weights.global_store_bytes), double(sizeof(T)) * square);
 }
 #endif
 

@@ -275,6 +275,26 @@ TYPED_TEST(CudaBatchNorm, NoRowsAreNoGradient) {
   EXPECT_TRUE(std::isnan(none[0]) && std::isnan(none[3]));   // 0 / 0, as in Reference
 }
 
+TEST(CudaBatchNorm, AffineBytesAreTheContracts) {
+  const std::int64_t channels = 1024;
+  DeviceArray<float> mean(spread<float>(channels, 1)), variance(spread<float>(channels, 2, 1)), inv_std(channels), scale(channels),
+      shift(channels);
+  const BatchNormAffine<float> a{.gamma = mean.data(),
+                                 .beta = mean.data(),
+                                 .mean = mean.data(),
+                                 .variance = variance.data(),
+                                 .eps = 1e-5,
+                                 .inv_std = inv_std.data(),
+                                 .scale = scale.data(),
+                                 .shift = shift.data()};
+  expect_traffic(
+      7 * 4 * channels,
+      [&] {
+        batch_norm_affine(Cuda{}, a, {10, channels});
+      },
+      "scale and shift of batch norm (1024)");
+}
+
 #ifdef FOVEA_CUDA_EMULATED
 TYPED_TEST(CudaBatchNorm, MovesWhatMustMove) {
   using T = TypeParam;

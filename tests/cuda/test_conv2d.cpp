@@ -272,7 +272,7 @@ TYPED_TEST(CudaConv2d, Im2colFollowsTheDefinition) {
 }
 
 #ifdef FOVEA_CUDA_EMULATED
-template <class F> emulator::Counters counted(const F& run, const std::string& what = "") { return sum_of(launches_of(run, what)); }
+template <class F> emulator::Counters counted(const F& run, const std::string& what) { return sum_of(launches_of(run, what)); }
 /// tiles: bytes that the tiles of A and B hold together, over all slices; mma: needed, at 16 x 8 x 16 each.
 void expect_counters(const emulator::Counters& c, double tile_bytes, double out_bytes, double mma, double mma_factor = 1.5) {
   if (mma > 0) {
@@ -334,6 +334,28 @@ TYPED_TEST(CudaConv2d, CountersOfAFirstLayer) {
   ASSERT_EQ(gradient.size(), 3u);   // pictures, product, filters
   EXPECT_EQ(gradient[1].async_bytes, gradient[1].global_load_bytes);
   EXPECT_EQ(forward[2].mma > 0 && gradient[1].mma > 0, size == 2);
+}
+
+// Nine times x is written and read, which is what conv2d.h does without.
+TYPED_TEST(CudaConv2d, CountersOfIm2col) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  const Conv2dShape s{.n = 2, .h = 8, .w = 8, .c = 64, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const ConvCase<T> c(s);
+  const std::size_t bytes = conv2d_im2col_workspace_bytes<T>(Cuda{}, s, s.n);
+  DeviceArray<T> x(c.x), w(c.w), dy(c.dy), y(c.dy), dx(c.x);
+  DeviceArray<char> workspace(bytes);
+  const auto forward = launches_of([&] { conv2d_im2col_forward(Cuda{}, in(x), in(w), y.data(), s, workspace.data(), bytes); },
+                                   "convolution by im2col " + name(s));
+  ASSERT_GE(forward.size(), 2u);
+  const double inside = double((3 * 8 - 2) * (3 * 8 - 2)) / (9 * 64);   // of all taps of an image; the others meet padding
+  const double matrix = double(s.rows() * s.taps()), size = sizeof(T);
+  expect_bytes(forward[0], (1 + inside) * size * matrix, 0, 1.1);
+  const auto gradient =
+      launches_of([&] { conv2d_im2col_input_gradient(Cuda{}, in(dy), in(w), dx.data(), s, false, workspace.data(), bytes); },
+                  "convolution by im2col, input gradient " + name(s));
+  ASSERT_GE(gradient.size(), 2u);
+  expect_bytes(gradient.back(), inside * 4 * matrix + size * double(size_x(s)), 0, 1.1);
 }
 
 TYPED_TEST(CudaConv2d, CountersOfDepthwise) {

@@ -67,6 +67,12 @@ TYPED_TEST(CudaDropout, BytesAreTheContracts) {
   DeviceArray<T> x(spread<T>(8192, 1)), y(8192);
   expect_traffic(
       2 * 8192 * sizeof(T), [&] { dropout(Cuda{}, static_cast<const T*>(x.data()), y.data(), 8192, 0.5, kKey, false); }, "dropout of 8192");
+  expect_traffic(
+      2 * 8192 * sizeof(T),
+      [&] {
+        drop_rows(Cuda{}, static_cast<const T*>(x.data()), y.data(), {16, 512}, 0, kKey, false);
+      },
+      "dropout of rows (16, 512), none of which goes");
 }
 
 }   // namespace

@@ -33,7 +33,8 @@ TEST(CudaFill, EverySize) {
 TEST(CudaFill, OnlyWrites) {
   DeviceArray<float> y(8192);
   const float one = 1;
-  expect_traffic(4 * 8192, [&] { fill(Cuda{}, y.data(), 8192, &one, 4); });
+  expect_traffic(
+      4 * 8192, [&] { fill(Cuda{}, y.data(), 8192, &one, 4); }, "fill of 8192, float");
 }
 
 }   // namespace

@@ -1,5 +1,6 @@
 // Products on the device: float bit for bit the textbook chain, bfloat16 and tf32 exact on small integers and within the rounding bound on
 // others, in every layout, at every edge of a tile, with k cut in slices; the same bits under every schedule.
+#include "kernels/device.h"
 #include "kernels/gemm.h"
 
 #include "tests/cuda/traffic_testing.h"
@@ -52,6 +53,8 @@ TEST(CudaGemm, FloatIsTheTextbookChainBitForBit) {
 }
 
 constexpr Cuda kTf32{.tf32 = true};
+constexpr Cuda kCublas{.cublas = true}, kCublasTf32{.tf32 = true, .cublas = true};
+bool has_cublas() { return cuda_device({}).facts().cublas; }
 
 /// Integers up to 8 have exact products and sums in any order: a wrong fragment layout cannot hide.
 template <class T, class TC> void check_integers(const GemmShape& s, Cuda be = {}) {
@@ -143,7 +146,7 @@ TEST(CudaGemm, BFloat16IsWithinTheRoundingBound) {
 /// Every part of an epilogue, in every combination. Float: the bits of the chain and its epilogue, operation by operation, where the
 /// activation is a ReLU. Else 4 K 2^-24 sum |a b| with K = k and a few operations of the epilogue; GELU, whose slope is below 1.13, has an
 /// error of its own (tests/kernels/activation_testing.h).
-template <class T> void check_epilogues() {
+template <class T> void check_epilogues(Cuda be = {}) {
   const GemmShape s{.m = 100, .n = 40, .k = 24};
   const auto a = spread<T>(size_a(s), 1), b = spread<T>(size_b(s), 2), c = spread<T>(size_c(s), 3), residual = spread<T>(size_c(s), 4);
   const auto scale = spread<float>(s.n, 5), shift = spread<float>(s.n, 6);
@@ -163,8 +166,8 @@ template <class T> void check_epilogues() {
       if (parts & 4) e.residual = residual_device.data(), want.residual = dr.data(), size.residual = ar.data(), host.residual = fr.data();
       if (parts & 8) e.partials = partials.data();
       e.accumulate = want.accumulate = size.accumulate = host.accumulate = parts == 0 && activation == Activation::none;
-      const auto got = run(a, b, c, s, e);
-      if (std::is_same_v<T, float> && activation != Activation::gelu) {
+      const auto got = run(a, b, c, s, e, be);
+      if (std::is_same_v<T, float> && !be.cublas && activation != Activation::gelu) {
         EXPECT_EQ(first_difference(as<float>(got), chain(as<float>(a), as<float>(b), as<float>(c), s, host)), -1);
       }
       const bool gelu = activation == Activation::gelu;
@@ -176,6 +179,25 @@ template <class T> void check_epilogues() {
 TEST(CudaGemm, EpiloguesAreTheReferences) {
   check_epilogues<float>();
   check_epilogues<bfloat16>();
+}
+
+// cuBLAS, emulated or not: operands in the right places, sums in float, our epilogue behind it.
+TEST(CudaGemm, CublasMultipliesTheSameMatrices) {
+  if (!has_cublas()) GTEST_SKIP() << "built without cuBLAS";
+  std::vector<GemmShape> all = shapes();
+  all.push_back(kLong);
+  all.push_back(kLongBatch);
+  for (const GemmShape& s : all) {
+    check_integers<float, float>(s, kCublas);
+    check_integers<float, float>(s, kCublasTf32);
+    check_integers<bfloat16, float>(s, kCublas);
+    check_integers<bfloat16, bfloat16>(s, kCublas);
+  }
+}
+TEST(CudaGemm, CublasTakesOurEpilogues) {
+  if (!has_cublas()) GTEST_SKIP() << "built without cuBLAS";
+  check_epilogues<float>(kCublas);
+  check_epilogues<bfloat16>(kCublas);
 }
 
 #ifdef FOVEA_CUDA_EMULATED
@@ -217,6 +239,17 @@ TEST(CudaGemm, SlicesAreWrittenAndReadOnce) {
   EXPECT_EQ(launches[0].global_store_sectors * 32, 2 * 4 * c);
   EXPECT_EQ(launches[1].global_load_sectors * 32, 2 * 4 * c);
   EXPECT_EQ(launches[1].global_store_sectors * 32, 2 * c);
+}
+
+// Another pass over C, which reads it twice: about the mean, so that nothing cancels.
+TEST(CudaGemm, PartialsReadTheProduct) {
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  const GemmShape s{.m = 2 * kStatRows, .n = 256, .k = 32};
+  DeviceArray<float> a(std::vector<float>(size_a(s), 1.f)), b(std::vector<float>(size_b(s), 1.f)), c(size_c(s)), partials(2 * 2 * s.n);
+  const auto launches = launches_of([&] { gemm(Cuda{}, in(a), in(b), c.data(), s, Epilogue<float>{.partials = partials.data()}, nullptr); },
+                                    "GEMM and partials of batch norm " + name(s) + ", float");
+  ASSERT_EQ(launches.size(), 2u);
+  expect_bytes(launches[1], 4. * double(2 * s.m * s.n + 2 * s.n + 4 * s.n), 0, 1.1);
 }
 
 TEST(CudaGemm, FloatTilesAreReadWithoutConflicts) {

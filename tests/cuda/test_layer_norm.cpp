@@ -160,6 +160,19 @@ TYPED_TEST(CudaLayerNorm, MovesWhatMustMove) {
        launches)   // the eight floats of gamma beside 16 bytes of bfloat16 are two accesses to the same sectors
     EXPECT_LE(32. * double(c.global_load_sectors), (std::is_same_v<T, float> ? 1.1 : 2.) * double(c.global_load_bytes));
 }
+
+// Rows that no warp holds are read again: forward twice more, for the variance and for y; backward once for the parameters, twice for dx.
+TYPED_TEST(CudaLayerNorm, LongRowsAreReadAgain) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  const RowShape s{32, 2048};
+  const std::vector<emulator::Counters> launches = launches_of([&] { on_device(make_case<T>(s, 0.3), s, {}); }, "layer norm (32, 2048)");
+  ASSERT_EQ(launches.size(), 4u);   // forward, the sums of columns, backward, the join
+  const double array = double(sizeof(T)) * double(s.rows * s.cols), parameters = 8. * double(s.rows * s.cols);
+  expect_bytes(launches[0], 4 * array, parameters, 1.1);
+  expect_bytes(launches[1], 2 * array + 2 * 2 * 4 * double(s.cols), array / 2, 1.1);   // two tiles' sums; statistics of rows, from a cache
+  expect_bytes(launches[2], 5 * array, parameters / 2, 1.6);
+}
 #endif
 
 }   // namespace

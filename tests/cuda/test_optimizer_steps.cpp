@@ -81,6 +81,8 @@ TEST(CudaOptimizerSteps, BytesAreTheContracts) {
       "LAMB of 24576, float");
   expect_traffic(
       12 * n, [&] { moving_average<float>(Cuda{}, w.data(), g.data(), 0.1, n); }, "moving average of 24576, float");
+  expect_traffic(
+      16 * n, [&] { exchange<float>(Cuda{}, w.data(), g.data(), n); }, "exchange of 24576, float");
 }
 
 }   // namespace

@@ -181,5 +181,25 @@ TYPED_TEST(CudaReduce, BytesAreTheContracts) {
   }
 }
 
+#ifdef FOVEA_CUDA_EMULATED
+// An output's mean and dy are asked for once with every 16 bytes of its elements, or beside each element; from a cache.
+TYPED_TEST(CudaReduce, GradientsMoveWhatMustMove) {
+  using T = TypeParam;
+  if (!emulator::checks_available()) GTEST_SKIP() << "accesses are not counted in this build";
+  for (AxisShape s : {AxisShape{8, 4096, 1}, {1, 1024, 64}, {2, 49, 512}}) {
+    DeviceArray<T> x(spread<T>(elements(s), 1)), dx(std::size_t(elements(s)));
+    DeviceArray<float> mean(spread<float>(outputs(s), 2)), dy(spread<float>(outputs(s), 3));
+    const auto launches = launches_of(
+        [&] { deviation_axis_backward<T>(Cuda{}, x.data(), mean.data(), dy.data(), 1.f, dx.data(), s, false); },
+        "squared deviation, gradient (" + std::to_string(s.outer) + ", " + std::to_string(s.axis) + ", " + std::to_string(s.inner) + ")");
+    ASSERT_EQ(launches.size(), 1u);
+    const double bytes = 2. * double(sizeof(T)) * double(elements(s)), cached = s.inner == 1 ? bytes / 4 : 8. * double(elements(s));
+    expect_bytes(launches[0], bytes, cached, 1.1);
+    // The eight floats beside 16 bytes of bfloat16 are two accesses to the same sectors.
+    EXPECT_LE(32. * double(launches[0].global_load_sectors), (std::is_same_v<T, float> ? 1.1 : 2.) * (bytes / 2 + cached));
+  }
+}
+#endif
+
 }   // namespace
 }   // namespace fovea::kernels

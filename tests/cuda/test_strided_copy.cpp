@@ -106,6 +106,10 @@ TYPED_TEST(CudaStridedCopy, BytesAreTheContracts) {
   expect_traffic(
       2 * bytes, [&] { strided_copy(Cuda{}, x.data(), y.data(), heads, sizeof(E)); },
       "heads of attention (4, 32, 64) of " + std::to_string(sizeof(E)) + " bytes");
+  const Box half{.rank = 2, .whole = {64, 128}, .begin = {0, 64}, .step = {1, 1}, .part = {64, 64}};
+  expect_traffic(
+      bytes / 2 + bytes, [&] { embed(Cuda{}, x.data(), y.data(), half, sizeof(E)); },
+      "padding of (64, 64) to (64, 128), elements of " + std::to_string(sizeof(E)) + " bytes");
 }
 
 }   // namespace

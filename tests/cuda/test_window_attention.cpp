@@ -203,6 +203,17 @@ TEST(CudaWindowAttention, WindowsComeOnce) {
     }
   }
 }
+
+// Any other window, and float, take the kernels of attention, and one more from the gradient of the scores to that of the table.
+TEST(CudaWindowAttention, TheTablesGradientReadsTheScoresOnce) {
+  if (!emulator::checks_available()) GTEST_SKIP() << "this build does not see accesses";
+  const WindowAttentionShape s = square(8, 1, 0, 0, 1, 32);
+  const std::vector<emulator::Counters> launches =
+      launches_of([&] { on_device(Numbers<float>(s), s, false, false); }, "window attention and gradients, windows of 8, d 32, float");
+  const emulator::Counters& c = launches.back();
+  SCOPED_TRACE(c.kernel);
+  expect_bytes(c, 4. * double(s.tokens() * s.tokens() + s.table_rows()), 0, 1.1);
+}
 #endif
 
 }   // namespace

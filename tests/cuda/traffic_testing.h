@@ -18,7 +18,7 @@ namespace fovea::kernels {
 /// Appends the launches of `what` to the file that FOVEA_COUNTERS names, if any, as lines of the table of bench/cuda_kernels.sh.
 inline void write_down(const std::vector<emulator::Counters>& launches, const std::string& what) {
   const char* path = std::getenv("FOVEA_COUNTERS");
-  if (!path || what.empty()) return;
+  if (!path) return;
   const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
   const std::string parameter = test.type_param() ? test.type_param() : "";
   const std::string type = parameter == "float" ? ", float" : parameter.ends_with("bfloat16") ? ", bfloat16" : "";
@@ -39,7 +39,7 @@ inline void write_down(const std::vector<emulator::Counters>& launches, const st
 
 /// What each launch of run() asked of the machine, in order. Only where emulator::checks_available(): a sanitizer's build sees no accesses.
 /// `what`, an operation and a shape, enters the table of kernels (write_down).
-inline std::vector<emulator::Counters> launches_of(const std::function<void()>& run, const std::string& what = "") {
+inline std::vector<emulator::Counters> launches_of(const std::function<void()>& run, const std::string& what) {
   emulator::take_counters();
   emulator::set_counting(true);
   run();
@@ -72,7 +72,7 @@ inline void expect_bytes(const emulator::Counters& c, double bytes, double cache
 
 /// run() launches kernels that have to move `bytes` of global memory in all: what they ask for, and the 32-byte sectors that serve it. On a
 /// card nothing is counted. `what`: an operation and a shape.
-inline void expect_traffic(std::size_t bytes, const std::function<void()>& run, const std::string& what = "") {
+inline void expect_traffic(std::size_t bytes, const std::function<void()>& run, const std::string& what) {
 #ifdef FOVEA_CUDA_EMULATED
   if (!emulator::checks_available()) return run();
   SCOPED_TRACE(what);

@@ -74,7 +74,7 @@ TEST_P(EachSchedule, LoadMatrixIsAsDrawn) {
 }
 
 emulator::Counters counted(const std::function<void()>& f) {
-  const auto all = launches_of(f);
+  const auto all = launches_of(f, "a case of the emulator's tests");
   EXPECT_EQ(all.size(), 1u);
   return all.empty() ? emulator::Counters{} : all[0];
 }

@@ -14,6 +14,11 @@ for precision in float32 bf16; do
     '{ d = $1 - $2; if (d < -limit || d > limit) exit 1 } END { exit NR != 2 }' || fail "$precision: other losses than on the CPU: $(loss cpu) and $(loss $precision)"
 done
 
+# Linear layers by cuBLAS, here an emulated one whose sums have our order, but the bias is added behind them.
+expect 0 "$fovea" train "${run[@]}" --device cuda --gemm cublas --out cublas
+paste <(loss cpu) <(loss cublas) | awk '{ d = $1 - $2; if (d < -0.0001 || d > 0.0001) exit 1 } END { exit NR != 2 }' ||
+  fail "cublas: other losses than on the CPU: $(loss cpu) and $(loss cublas)"
+
 # A step that is recorded and replayed.
 expect 0 "$fovea" train "${run[@]}" --device cuda --graph true --out graph
 cmp graph/last.safetensors float32/last.safetensors || fail "a replayed step has other bits"
@@ -43,6 +48,7 @@ expect 0 "$fovea" predict --checkpoint float32/best.safetensors --device cuda di
 # A program without it.
 expect 1 "$without" train "${run[@]}" --device cuda --out none && one_line && says err '^fovea: device cuda: .*built without CUDA'
 [ -e none ] && fail "a run folder without a run"
+expect 2 "$without" train --gemm cublas && one_line && says err 'gemm: expected device cuda'
 expect 2 "$without" train --device reference --precision bf16 && one_line && says err 'precision'
 for command in train "eval --checkpoint float32/best.safetensors"; do
   expect 2 "$without" $command --precision tf32 && one_line && says err 'precision: expected device cuda'

@@ -81,6 +81,12 @@ const std::vector<RecipeField>& recipe_fields() {
        0,
        0,
        {"float32", "tf32", "bf16"}},
+      {"gemm",
+       "with device cuda: whose products linear layers take; cublas in a build with FOVEA_CUBLAS=ON",
+       &R::gemm,
+       0,
+       0,
+       {"fovea", "cublas"}},
       {"data_dir", "folder of the data set's files", &R::data_dir, 0, 0, {}, false},
       {"threads", "number of threads; results do not depend on it", &R::threads, 1, 1024, {}, false},
       {"workers", "threads that read and augment images ahead; results do not depend on it", &R::workers, 1, 1024, {}, false},
@@ -185,6 +191,7 @@ void check_recipe(const Recipe& r) {
     throw RecipeError(e.what());
   }
   if (r.graph && r.device != "cuda") throw RecipeError("graph: expected device cuda, got " + r.device);
+  if (r.gemm == "cublas" && r.device != "cuda") throw RecipeError("gemm: expected device cuda with cublas, got " + r.device);
   check_precision(r.device, r.precision);
 }
 

@@ -58,6 +58,7 @@ struct Recipe {
   std::int64_t eval_limit = 0;
   std::string device = "cpu";
   std::string precision = "float32";   // what networks compute in; parameters are float32 in any case
+  std::string gemm = "fovea";          // whose products of matrices: of linear layers on a GPU
   // What does not.
   std::string data_dir;       // "": where the program keeps it
   std::int64_t threads = 0;   // 0: one a core

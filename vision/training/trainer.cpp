@@ -106,7 +106,10 @@ Trainer::Trainer(const Recipe& recipe, DataSplits data, RunFolder folder, TrainO
            .std = data_.std,
            .recipe = to_toml(said, false)};
 
-  if (device_ == Device::cuda) allow_tf32(recipe.precision == "tf32");
+  if (device_ == Device::cuda) {
+    allow_tf32(recipe.precision == "tf32");
+    use_cublas(recipe.gemm == "cublas");
+  }
   manual_seed(static_cast<std::uint64_t>(recipe.seed));
   network_ = build(recipe.model, model_options(card_));
   if (!recipe.weights.empty() && !o_.resume) begin_with_weights();
