@@ -82,38 +82,64 @@ FOVEA_INLINE std::int64_t tile_rows(RowShape s) { return max(64, min(512, kGrain
 /// (tiles, 2, cols): sums of dy x^ and of dy.
 std::size_t workspace_bytes(RowShape s) { return sizeof(float) * std::size_t(ceil_div(s.rows, tile_rows(s)) * 2 * s.cols); }
 
-/// One pass over x and dy: the two sums of a row, then dx and the row's share of dgamma and dbeta while it is in cache.
+/// dx of a row: two passes over it, the second from cache. offset, slope: the means of g = gamma dy and of g x^.
+template <class T> FOVEA_INLINE void row_gradient(const LayerNormGradient<T>& a, std::int64_t r, std::int64_t cols, bool streamed) {
+  const T *x = a.x + r * cols, *dy = a.dy + r * cols;
+  T* dx = a.dx + r * cols;
+  const F16 mean(a.mean[r]), inv_std(a.inv_std[r]);
+  F16 g_sum, gx_sum;
+  for_lanes(cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+    F16 g = load(dy + j, lanes);
+    if (a.gamma) g = load(a.gamma + j, lanes) * g;
+    g_sum = g_sum + g;
+    gx_sum = fma(g, load(x + j, lanes) - mean, gx_sum);
+  });
+  const float n = float(cols);
+  const F16 offset(sum(g_sum) / n), slope(sum(gx_sum) * a.inv_std[r] / n);
+  for_lanes(cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+    F16 g = load(dy + j, lanes);
+    if (a.gamma) g = load(a.gamma + j, lanes) * g;
+    const F16 gradient = inv_std * (g - fma((load(x + j, lanes) - mean) * inv_std, slope, offset));
+    store(dx + j, lanes, a.accumulate_dx ? load(dx + j, lanes) + gradient : gradient, streamed);
+  });
+}
+
+/// The share of some rows in dgamma and dbeta, added to sum_gx and sum_g.
+template <int Rows, class T>
+FOVEA_INLINE void add_rows(const LayerNormGradient<T>& a, std::int64_t first, std::int64_t cols, float* sum_gx, float* sum_g) {
+  const T *x = a.x + first * cols, *dy = a.dy + first * cols;
+  F16 mean[Rows], inv_std[Rows];
+  for (int r = 0; r < Rows; ++r) mean[r] = F16(a.mean[first + r]), inv_std[r] = F16(a.inv_std[first + r]);
+  for_lanes(cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
+    F16 gx = load(sum_gx + j, lanes), g = load(sum_g + j, lanes);
+    for (int r = 0; r < Rows; ++r) {
+      const F16 d = load(dy + r * cols + j, lanes);
+      gx = fma(d, (load(x + r * cols + j, lanes) - mean[r]) * inv_std[r], gx);
+      g = d + g;
+    }
+    store(sum_gx + j, lanes, gx), store(sum_g + j, lanes, g);
+  });
+}
+
+constexpr int kTogether = 2;   // rows whose shares are added at once, so that each sum is loaded and stored half as often
+
+/// x and dy come from memory once: a row or two, which are in cache for all that is done with them. (Four took longer than two: reading no longer
+/// goes on while dx is written.)
 template <class T> void backward(const LayerNormGradient<T>& a, RowShape s, float* partials) {
-  const bool parameters = a.dgamma || a.dbeta;
-  const bool streamed = streams(a.dx, s.rows * s.cols, s.cols) && !a.accumulate_dx && a.dx != a.dy && a.dx != a.x;
+  const bool parameters = a.dgamma || a.dbeta, in_place = a.dx == a.dy || a.dx == a.x;
+  const bool streamed = streams(a.dx, s.rows * s.cols, s.cols) && !a.accumulate_dx && !in_place;
   parallel_ranges(s.rows, tile_rows(s), [&](std::int64_t first, std::int64_t count) {
     float *sum_gx = partials + first / tile_rows(s) * 2 * s.cols, *sum_g = sum_gx + s.cols;   // of this tile
     for (std::int64_t j = 0; j < 2 * s.cols && parameters; ++j) sum_gx[j] = 0.f;
-    for (std::int64_t r = first; r < first + count; ++r) {
-      const T *x = a.x + r * s.cols, *dy = a.dy + r * s.cols;
-      T* dx = a.dx ? a.dx + r * s.cols : nullptr;
-      const F16 mean(a.mean[r]), inv_std(a.inv_std[r]);
-      F16 g_sum, gx_sum;
-      for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-        F16 g = load(dy + j, lanes);
-        if (a.gamma) g = load(a.gamma + j, lanes) * g;
-        g_sum = g_sum + g;
-        gx_sum = fma(g, load(x + j, lanes) - mean, gx_sum);
-      });
-      const float n = float(s.cols);
-      const F16 offset(sum(g_sum) / n), slope(sum(gx_sum) * a.inv_std[r] / n);   // the means of g and of g x^
-      for_lanes(s.cols, [&](std::int64_t j, std::int64_t lanes) FOVEA_LANES_INLINE {
-        const F16 x_hat = (load(x + j, lanes) - mean) * inv_std, d = load(dy + j, lanes);
-        if (parameters) {
-          store(sum_gx + j, lanes, fma(d, x_hat, load(sum_gx + j, lanes)));
-          store(sum_g + j, lanes, d + load(sum_g + j, lanes));
-        }
-        if (dx) {
-          const F16 g = a.gamma ? load(a.gamma + j, lanes) * d : d;
-          const F16 gradient = inv_std * (g - fma(x_hat, slope, offset));
-          store(dx + j, lanes, a.accumulate_dx ? load(dx + j, lanes) + gradient : gradient, streamed);
-        }
-      });
+    const std::int64_t together = in_place ? 1 : kTogether;
+    for (std::int64_t r = first; r < first + count; r += together) {
+      const std::int64_t rows = min(together, first + count - r);
+      for (std::int64_t k = 0; k < rows - 1 && a.dx; ++k) row_gradient(a, r + k, s.cols, streamed);
+      if (parameters && rows == kTogether)   // before the last one: dx may be dy
+        add_rows<kTogether>(a, r, s.cols, sum_gx, sum_g);
+      else
+        for (std::int64_t k = 0; k < rows && parameters; ++k) add_rows<1>(a, r + k, s.cols, sum_gx, sum_g);
+      if (a.dx) row_gradient(a, r + rows - 1, s.cols, streamed);
     }
     stream_fence(streamed);
   });
