@@ -22,6 +22,8 @@ paste <(loss cpu) <(loss cublas) | awk '{ d = $1 - $2; if (d < -0.0001 || d > 0.
 # A step that is recorded and replayed.
 expect 0 "$fovea" train "${run[@]}" --device cuda --graph true --out graph
 cmp graph/last.safetensors float32/last.safetensors || fail "a replayed step has other bits"
+expect 0 "$fovea" train "${run[@]}" --device cuda --gemm cublas --graph true --out "cublas graph"
+cmp "cublas graph/last.safetensors" cublas/last.safetensors || fail "a replayed step with cuBLAS has other bits"
 
 # Killed after its first epoch.
 "$fovea" train "${run[@]}" --device cuda --out killed >out 2>err &
