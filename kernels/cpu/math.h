@@ -163,17 +163,18 @@ FOVEA_INLINE Native sqrt(Native x) {
 #endif
 }
 
-/// x^(-1/4) for x > 0, and the same from 3.4e38 on. The bits of a float are about its logarithm, so a constant less a quarter of them is a first
-/// guess, 3 % off. With h = 1 - x y^4 the root is y (1 - h)^(-1/4) = y (1 + h / 4 + 5/32 h^2 + ...): two such steps, 1 ulp.
-FOVEA_INLINE Native inverse_fourth_root(Native x) {
+/// v x^(-3/4) for x > 0, where x stands for itself up to 3.4e38: 3 ulp. The bits of a float are about its logarithm, so a constant less a quarter of
+/// them is a first guess of x^(-1/4). With t = x y^4, between 0.750 and 0.950, y (c - d t) is one that is off by 1.1e-3 at most (minimax); and with
+/// h = 1 - x y^4 of that one, x^(-3/4) = y^3 (1 - h)^(-3/4) = y^3 (1 + 3/4 h + 21/32 h^2 + ...), the next term being 5e-8 at most.
+FOVEA_INLINE Native times_power_minus_three_quarters(Native v, Native x) {
+  constexpr float c = 1.30412423f, d = 0.30765617f;
   x = min(broadcast(3.4e38f), x);   // a NaN stays one
-  Native y = (Native)(0x4f585ee0 - ((NativeInt)x >> 2));
-  const Native minus_x = Native{} - x;
-  for (int step = 0; step < 2; ++step) {
-    const Native square = y * y, h = fma(minus_x * square, square, 1.f);
-    y = fma(y * h, fma(h, broadcast(5.f / 32), 0.25f), y);
-  }
-  return y;
+  Native y = (Native)(0x4f500000 - ((NativeInt)x >> 2));
+  Native square = y * y;
+  y = y * fma(broadcast(-d) * x * square, square, c);
+  square = y * y;
+  const Native h = fma((Native{} - x) * square, square, 1.f), start = v * (y * square);
+  return fma(start * h, fma(h, broadcast(21.f / 32), 0.75f), start);
 }
 
 #define FOVEA_LANEWISE(function)                                     \
@@ -191,8 +192,11 @@ FOVEA_LANEWISE(tanh)
 FOVEA_LANEWISE(normal_cdf)
 FOVEA_LANEWISE(gelu_slope)
 FOVEA_LANEWISE(sqrt)
-FOVEA_LANEWISE(inverse_fourth_root)
 #undef FOVEA_LANEWISE
+FOVEA_INLINE F16 times_power_minus_three_quarters(F16 v, F16 x) {
+  for (int i = 0; i < F16::kParts; ++i) v.v[i] = times_power_minus_three_quarters(v.v[i], x.v[i]);
+  return v;
+}
 
 }   // namespace
 }   // namespace fovea::kernels::FOVEA_ISA
