@@ -30,6 +30,10 @@ if(FOVEA_SANITIZE MATCHES "thread")
   set(fovea_cuda_mode OFF)   # the thread sanitizer does not know fibers, and its library owns the calls
 endif()
 
+if(FOVEA_CUBLAS AND fovea_cuda_mode STREQUAL "OFF")
+  message(FATAL_ERROR "FOVEA_CUBLAS: expected FOVEA_CUDA=ON, got OFF")
+endif()
+
 set(fovea_emulator_checked 1)
 if(FOVEA_SANITIZE)
   set(fovea_emulator_checked 0)

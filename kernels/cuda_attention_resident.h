@@ -240,7 +240,7 @@ __global__ void __launch_bounds__(Form::kWarps* kWarp, Form::kBackwardBlocks)
           const float2 part = std::bit_cast<float2>(load8(&smem.mean[w][col]));
           mean[0] += part.x, mean[1] += part.y;
         }
-        if (!Place::kPads && g.mean && row == 0) {
+        if (!Place::kPads && g.mean && row == 0) {   // windows never want it: said to the compiler, which is short of registers
           FOVEA_UNROLL
           for (int e = 0; e < 2; ++e)
             if (i0 + col + e < place.queries) g.mean[place.lse_at(i0 + col + e)] = mean[e];

@@ -1,5 +1,6 @@
 // gemm_cublas_cuda.cu: the same products by cuBLAS, for whoever asks (Cuda::cublas) in a program that has it (CMake's FOVEA_CUBLAS): an engine to
-// train with, and a yardstick for the kernels beside it. Its order of sums is its own: bits hold for one version of it on one kind of card.
+// train with, and on a card a yardstick for the kernels beside it (none has been at hand for that). Its order of sums is its own: bits hold
+// for one version of it on one kind of card.
 //
 // It knows matrices whose columns are adjacent. Ours have adjacent rows, which is the transpose, and C^T = op(B)^T op(A)^T: so B comes first,
 // and what is transposed for us is for it as well.

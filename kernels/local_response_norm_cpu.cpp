@@ -1,6 +1,6 @@
 // local_response_norm_cpu.cpp: a window of channels is `size` shifted loads of the row, 16 channels at a time; at the ends of the row
 // only what lies in it is loaded. With AVX-512 a window of 5, as everybody has it, is shifted in registers. What paces it is not memory but the
-// unit that multiplies: for 16 channels one square, a multiply-add and 14 operations for the power.
+// unit that multiplies: for 16 channels one square, a multiply-add and 13 operations for the power.
 #include "kernels/local_response_norm.h"
 
 #include "kernels/cpu/isa.h"

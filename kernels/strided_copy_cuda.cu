@@ -113,7 +113,7 @@ template <class E> __global__ void embed_kernel(const E* __restrict__ part, E* _
     dense *= box.part[a];
   }
   Wide<E> v{};
-  const std::int64_t first = at.col - box.begin[last], count = min_of(at.count, Wide<E>::kSize);
+  const std::int64_t first = at.col - box.begin[last], count = min_of(at.count, Wide<E>::kSize);   // the piece, counted from the box
   inside = inside && first + count > 0 && first < (box.part[last] - 1) * box.step[last] + 1;
   if (inside && box.step[last] == 1 && first >= 0 && first + count <= box.part[last]) {
     v = load_up_to(part + from + first, count);

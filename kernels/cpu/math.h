@@ -163,7 +163,7 @@ FOVEA_INLINE Native sqrt(Native x) {
 #endif
 }
 
-/// v x^(-3/4) for x > 0, where x stands for itself up to 3.4e38: 3 ulp. The bits of a float are about its logarithm, so a constant less a quarter of
+/// v x^(-3/4) for x > 0, where x stands for itself up to 3.4e38: 3 ulp and the rounding of v. The bits of a float are about its logarithm, so a constant less a quarter of
 /// them is a first guess of x^(-1/4). With t = x y^4, between 0.750 and 0.950, y (c - d t) is one that is off by 1.1e-3 at most (minimax); and with
 /// h = 1 - x y^4 of that one, x^(-3/4) = y^3 (1 - h)^(-3/4) = y^3 (1 + 3/4 h + 21/32 h^2 + ...), the next term being 5e-8 at most.
 FOVEA_INLINE Native times_power_minus_three_quarters(Native v, Native x) {

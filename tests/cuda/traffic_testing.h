@@ -21,7 +21,8 @@ inline void write_down(const std::vector<emulator::Counters>& launches, const st
   if (!path) return;
   const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
   const std::string parameter = test.type_param() ? test.type_param() : "";
-  const std::string type = parameter == "float" ? ", float" : parameter.ends_with("bfloat16") ? ", bfloat16" : "";
+  std::string type = parameter == "float" ? ", float" : parameter.ends_with("bfloat16") ? ", bfloat16" : "";
+  if (what.ends_with(type)) type.clear();   // it has been said
   const auto times = [](std::uint64_t part, std::uint64_t whole) {
     char text[32] = "";
     if (whole > 0) std::snprintf(text, sizeof text, "%.2f", double(part) / double(whole));
