@@ -1,10 +1,15 @@
-// bench_attention.cpp: attention and shifted-window attention beside the FMA peak, and beside PyTorch (peers/ops_torch.py, same names).
+// bench_attention.cpp: attention and shifted-window attention beside the peak, and beside PyTorch (peers/ops_torch.py, same names).
 //
 // Forward is two products of queries * keys * dim multiply-adds a head, backward five. A window layer has its two projections, too, so
 // that it is the layer that torchvision has.
 #include <fmt/core.h>
 
-#include "bench/measure.h"
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+
+#include "bench/report.h"
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/reduce.h"
@@ -14,7 +19,6 @@ namespace fovea::bench {
 namespace {
 
 using namespace kernels;
-constexpr Cpu kCpu{};
 
 struct Case {
   std::string name;
@@ -22,124 +26,148 @@ struct Case {
   std::function<void()> run;
 };
 
-struct Arrays {
-  std::vector<float> qkv, dqkv, y, dy, lse;
-  std::vector<char> workspace;
-};
-
 /// q, k and v lie in one projection (batch, tokens, 3, heads, dim).
-Case attention_case(std::int64_t batch, std::int64_t heads, std::int64_t tokens, std::int64_t dim, bool gradient) {
-  const std::int64_t channels = heads * dim;
-  const RowStrides strides{.batch = tokens * 3 * channels, .token = 3 * channels, .head = dim};
-  const AttentionShape s{.batch = batch,
-                         .heads = heads,
-                         .queries = tokens,
-                         .keys = tokens,
-                         .dim = dim,
-                         .q = strides,
-                         .kv = strides,
-                         .scale = 1 / std::sqrt(static_cast<double>(dim))};
-  const auto m = std::make_shared<Arrays>(Arrays{.qkv = random_floats(batch * tokens * 3 * channels, 1),
-                                                 .dqkv = random_floats(batch * tokens * 3 * channels, 2),
-                                                 .y = random_floats(batch * tokens * channels, 3),
-                                                 .dy = random_floats(batch * tokens * channels, 4),
-                                                 .lse = random_floats(batch * heads * tokens, 5),
-                                                 .workspace = std::vector<char>(attention_workspace_bytes<float>(kCpu, s))});
-  const double product = 2. * static_cast<double>(batch * heads * tokens * tokens * dim);
-  return {fmt::format("attention {}x{}x{}x{}{}", batch, heads, tokens, dim, gradient ? " with gradient" : ""), (gradient ? 7 : 2) * product,
-          [=] {
-            const float* q = m->qkv.data();
-            attention_forward<float>(kCpu, q, q + channels, q + 2 * channels, nullptr, m->y.data(), m->lse.data(), s, m->workspace.data());
-            if (!gradient) return;
-            float* dq = m->dqkv.data();
-            attention_backward<float>(kCpu, q, q + channels, q + 2 * channels, nullptr, m->lse.data(), m->dy.data(),
-                                      {.dq = dq, .dk = dq + channels, .dv = dq + 2 * channels}, s, m->workspace.data());
-          }};
-}
+struct Attention {
+  std::int64_t batch, heads, tokens, dim;
+  bool gradient;
+  Attention small() const {
+    return {.batch = 1, .heads = 2, .tokens = std::min<std::int64_t>(tokens, 40), .dim = dim, .gradient = gradient};
+  }
+  std::string name() const { return fmt::format("attention {}x{}x{}x{}{}", batch, heads, tokens, dim, gradient ? " with gradient" : ""); }
 
-struct WindowArrays : Arrays {
-  std::vector<float> x, dx, out, w_qkv, w_proj, b_qkv, b_proj, table, dw_qkv, dw_proj, db_qkv, db_proj, dtable, dpadding;
+  template <class Be, class T> Case make(const Settings& settings, Be be) const {
+    const std::int64_t channels = heads * dim;
+    const RowStrides strides{.batch = tokens * 3 * channels, .token = 3 * channels, .head = dim};
+    const AttentionShape s{.batch = batch,
+                           .heads = heads,
+                           .queries = tokens,
+                           .keys = tokens,
+                           .dim = dim,
+                           .q = strides,
+                           .kv = strides,
+                           .scale = 1 / std::sqrt(static_cast<double>(dim))};
+    struct Arrays {
+      Tensor qkv, dqkv, y, dy, lse;
+      Memory workspace;
+    };
+    const auto values = [&](std::int64_t n, std::uint64_t seed) { return numbers(settings, n, seed, dtype_of<T>); };
+    const auto m = std::make_shared<Arrays>(Arrays{.qkv = values(batch * tokens * 3 * channels, 1),
+                                                   .dqkv = values(batch * tokens * 3 * channels, 2),
+                                                   .y = values(batch * tokens * channels, 3),
+                                                   .dy = values(batch * tokens * channels, 4),
+                                                   .lse = numbers(settings, batch * heads * tokens, 5),
+                                                   .workspace = Memory(settings, attention_workspace_bytes<T>(be, s))});
+    const double product = 2. * static_cast<double>(batch * heads * tokens * tokens * dim);
+    return {name(), (gradient ? 7 : 2) * product, [=, this_gradient = gradient] {
+              const T* q = m->qkv.template data<T>();
+              T* y = m->y.template data<T>();
+              float* lse = m->lse.template data<float>();
+              attention_forward<T>(be, q, q + channels, q + 2 * channels, nullptr, y, lse, s, m->workspace.data());
+              if (!this_gradient) return;
+              T* dq = m->dqkv.template data<T>();
+              attention_backward<T>(be, q, q + channels, q + 2 * channels, nullptr, lse, m->dy.template data<T>(),
+                                    {.dq = dq, .dk = dq + channels, .dv = dq + 2 * channels}, s, m->workspace.data());
+            }};
+  }
 };
 
 /// The layer: qkv projection, window attention, output projection.
-Case window_case(std::int64_t batch, std::int64_t size, std::int64_t heads, std::int64_t shift, bool gradient) {
-  const std::int64_t c = heads * 32, rows = batch * size * size;
-  const WindowAttentionShape s{.images = batch,
-                               .h = size,
-                               .w = size,
-                               .heads = heads,
-                               .dim = 32,
-                               .window_h = 7,
-                               .window_w = 7,
-                               .shift_h = shift,
-                               .shift_w = shift,
-                               .scale = 1 / std::sqrt(32.)};
-  const auto m = std::make_shared<WindowArrays>();
-  m->x = random_floats(rows * c, 1), m->dx = m->x, m->out = m->x, m->y = m->x, m->dy = random_floats(rows * c, 2);
-  m->qkv = random_floats(rows * 3 * c, 3), m->dqkv = m->qkv;
-  m->lse = random_floats(batch * s.windows() * heads * s.tokens(), 4);
-  m->w_qkv = random_floats(3 * c * c, 5), m->dw_qkv = m->w_qkv, m->w_proj = random_floats(c * c, 6), m->dw_proj = m->w_proj;
-  m->b_qkv = random_floats(3 * c, 7), m->db_qkv = m->b_qkv, m->dpadding = m->b_qkv, m->b_proj = random_floats(c, 8), m->db_proj = m->b_proj;
-  m->table = random_floats(s.table_rows() * heads, 9), m->dtable = m->table;
-  const GemmShape in{.m = rows, .n = 3 * c, .k = c, .transpose_b = true}, out{.m = rows, .n = c, .k = c, .transpose_b = true};
-  const GemmShape dproj{.m = rows, .n = c, .k = c}, dw_proj{.m = c, .n = c, .k = rows, .transpose_a = true};
-  const GemmShape dx{.m = rows, .n = c, .k = 3 * c}, dw_qkv{.m = 3 * c, .n = c, .k = rows, .transpose_a = true};
-  const RowShape wide{.rows = rows, .cols = 3 * c}, narrow{.rows = rows, .cols = c};
-  std::size_t bytes = std::max({window_attention_workspace_bytes<float>(kCpu, s), reduce_workspace_bytes<float>(kCpu, wide),
-                                reduce_workspace_bytes<float>(kCpu, narrow)});
-  for (const GemmShape& g : {in, out, dproj, dw_proj, dx, dw_qkv}) bytes = std::max(bytes, gemm_workspace_bytes<float>(kCpu, g));
-  m->workspace.resize(bytes);
-  const double products = 2. * static_cast<double>(batch * s.windows() * s.tokens() * s.tokens() * c);
-  const double projections = 2. * static_cast<double>(rows * 4 * c * c);
-  return {fmt::format("window layer {}x{}x{}x{} shift {}{}", batch, size, size, c, shift, gradient ? " with gradient" : ""),
-          gradient ? 7 * products + 3 * projections : 2 * products + projections, [=] {
-            void* ws = m->workspace.data();
-            gemm<float, float>(kCpu, m->x.data(), m->w_qkv.data(), m->qkv.data(), in, {.shift = m->b_qkv.data()}, ws);
-            window_attention_forward(kCpu, m->qkv.data(), m->b_qkv.data(), m->table.data(), m->y.data(), m->lse.data(), s, ws);
-            gemm<float, float>(kCpu, m->y.data(), m->w_proj.data(), m->out.data(), out, {.shift = m->b_proj.data()}, ws);
-            if (!gradient) return;
-            sum_rows(kCpu, m->dy.data(), 1.f, m->db_proj.data(), narrow, false, ws);
-            gemm<float, float>(kCpu, m->dy.data(), m->y.data(), m->dw_proj.data(), dw_proj, {}, ws);
-            gemm<float, float>(kCpu, m->dy.data(), m->w_proj.data(), m->out.data(), dproj, {}, ws);
-            window_attention_backward<float>(kCpu, m->qkv.data(), m->b_qkv.data(), m->table.data(), m->lse.data(), m->out.data(),
-                                             {.dqkv = m->dqkv.data(), .dpadding = m->dpadding.data(), .dtable = m->dtable.data()}, s, ws);
-            sum_rows(kCpu, m->dqkv.data(), 1.f, m->db_qkv.data(), wide, false, ws);
-            gemm<float, float>(kCpu, m->dqkv.data(), m->x.data(), m->dw_qkv.data(), dw_qkv, {}, ws);
-            gemm<float, float>(kCpu, m->dqkv.data(), m->w_qkv.data(), m->dx.data(), dx, {}, ws);
-          }};
-}
+struct WindowLayer {
+  std::int64_t batch, size, heads, shift;
+  bool gradient;
+  WindowLayer small() const { return {.batch = 1, .size = 14, .heads = 2, .shift = shift, .gradient = gradient}; }
+  std::string name() const {
+    return fmt::format("window layer {}x{}x{}x{} shift {}{}", batch, size, size, heads * 32, shift, gradient ? " with gradient" : "");
+  }
+
+  template <class Be, class T> struct Arrays {
+    const Settings& settings;
+    Be be;
+    std::int64_t c, rows;
+    WindowAttentionShape s;
+    Tensor x = values(rows * c, 1), dx = x.clone(), out = x.clone(), y = x.clone(), dy = values(rows * c, 2), qkv = values(rows * 3 * c, 3),
+           dqkv = qkv.clone(), lse = numbers(settings, s.images*s.windows() * s.heads * s.tokens(), 4), w_qkv = values(3 * c * c, 5),
+           w_proj = values(c * c, 6), padding = values(3 * c, 7), b_qkv = floats(3 * c, 7), b_proj = floats(c, 8),
+           dw_qkv = floats(3 * c * c, 5), dw_proj = floats(c * c, 6), db_qkv = floats(3 * c, 7), db_proj = floats(c, 8),
+           dpadding = floats(3 * c, 7), table = floats(s.table_rows() * s.heads, 9), dtable = table.clone();
+    GemmShape in{.m = rows, .n = 3 * c, .k = c, .transpose_b = true}, project{.m = rows, .n = c, .k = c, .transpose_b = true};
+    GemmShape project_back{.m = rows, .n = c, .k = c}, project_weight{.m = c, .n = c, .k = rows, .transpose_a = true};
+    GemmShape in_back{.m = rows, .n = c, .k = 3 * c}, in_weight{.m = 3 * c, .n = c, .k = rows, .transpose_a = true};
+    RowShape wide{.rows = rows, .cols = 3 * c}, narrow{.rows = rows, .cols = c};
+    Memory workspace{settings, bytes()};
+
+    Tensor values(std::int64_t n, std::uint64_t seed) const { return numbers(settings, n, seed, dtype_of<T>); }
+    Tensor floats(std::int64_t n, std::uint64_t seed) const { return numbers(settings, n, seed); }
+    std::size_t bytes() const {
+      std::size_t most = std::max(
+          {window_attention_workspace_bytes<T>(be, s), reduce_workspace_bytes<T>(be, wide), reduce_workspace_bytes<T>(be, narrow)});
+      for (const GemmShape& g : {in, project, project_back, project_weight, in_back, in_weight})
+        most = std::max(most, gemm_workspace_bytes<T>(be, g));
+      return most;
+    }
+    static T* at(Tensor& t) { return t.data<T>(); }
+    static float* at_float(Tensor& t) { return t.data<float>(); }
+    void run(bool gradient) {
+      void* ws = workspace.data();
+      gemm<T, T>(be, at(x), at(w_qkv), at(qkv), in, {.shift = at_float(b_qkv)}, ws);
+      window_attention_forward<T>(be, at(qkv), at(padding), at_float(table), at(y), at_float(lse), s, ws);
+      gemm<T, T>(be, at(y), at(w_proj), at(out), project, {.shift = at_float(b_proj)}, ws);
+      if (!gradient) return;
+      sum_rows(be, at(dy), 1.f, at_float(db_proj), narrow, false, ws);
+      gemm<T, float>(be, at(dy), at(y), at_float(dw_proj), project_weight, {}, ws);
+      gemm<T, T>(be, at(dy), at(w_proj), at(out), project_back, {}, ws);
+      window_attention_backward<T>(be, at(qkv), at(padding), at_float(table), at_float(lse), at(out),
+                                   {.dqkv = at(dqkv), .dpadding = at_float(dpadding), .dtable = at_float(dtable)}, s, ws);
+      sum_rows(be, at(dqkv), 1.f, at_float(db_qkv), wide, false, ws);
+      gemm<T, float>(be, at(dqkv), at(x), at_float(dw_qkv), in_weight, {}, ws);
+      gemm<T, T>(be, at(dqkv), at(w_qkv), at(dx), in_back, {}, ws);
+    }
+  };
+
+  template <class Be, class T> Case make(const Settings& settings, Be be) const {
+    const std::int64_t c = heads * 32, rows = batch * size * size;
+    const WindowAttentionShape s{.images = batch,
+                                 .h = size,
+                                 .w = size,
+                                 .heads = heads,
+                                 .dim = 32,
+                                 .window_h = 7,
+                                 .window_w = 7,
+                                 .shift_h = shift,
+                                 .shift_w = shift,
+                                 .scale = 1 / std::sqrt(32.)};
+    const auto m = std::shared_ptr<Arrays<Be, T>>(new Arrays<Be, T>{settings, be, c, rows, s});
+    const double products = 2. * static_cast<double>(batch * s.windows() * s.tokens() * s.tokens() * c);
+    const double projections = 2. * static_cast<double>(rows * 4 * c * c);
+    return {name(), gradient ? 7 * products + 3 * projections : 2 * products + projections, [m, with = gradient] { m->run(with); }};
+  }
+};
 
 }   // namespace
 
 void bench_attention(const Settings& s) {
-  const auto peer = run_peer(s, "attention");
-  std::vector<std::function<Case()>> cases;   // made one after the other: their arrays are large
-  for (const bool gradient : {false, true})
-    for (const auto& [b, h, t, d] : {std::array{8, 12, 197, 64}, std::array{8, 3, 197, 64}, std::array{2, 12, 577, 64}})
-      cases.push_back([=, b = b, h = h, t = t, d = d] { return attention_case(b, h, t, d, gradient); });
-  for (const bool gradient : {false, true})
-    for (const auto& [b, size, h, shift] : {std::array{8, 56, 3, 0}, std::array{8, 56, 3, 3}, std::array{8, 14, 12, 3}})
-      cases.push_back([=, b = b, size = size, h = h, shift = shift] { return window_case(b, size, h, shift, gradient); });
-  const double peak = measure_peak(s.threads);
-  if (!s.json)
-    fmt::print("\n{:<46}{:>9}{:>9}{:>8}{:>16}{:>16}\n", "attention", "ms", "GFLOP/s", "% peak", "PyTorch eager", "torch.compile");
-  for (const auto& make : cases) {
-    const Case c = make();
-    const double seconds = median_seconds({{c.name, c.run}}, s.repeats)[0];
-    if (s.json) {
-      print_json({{"bench", "attention"},
-                  {"what", c.name},
-                  {"ms", seconds * 1e3},
-                  {"gflops", c.operations / seconds / 1e9},
-                  {"percent_of_peak", 100 * c.operations / seconds / peak}},
-                 peer, c.name);
-      continue;
+  const std::int64_t batch = s.device == Device::cuda ? 64 : 8;
+  const PeerTimes peer = run_peer(s, "ops_torch.py", {"attention", fmt::format("batch={}", batch)});
+  const double peak = measure_peak(s);
+  Report report(s, "attention", {.unit = "GFLOP/s", .percents = {"peak"}, .others = {}});
+  on_backend(s, [&]<class T>(auto be) {
+    const auto time = [&](const auto& what) {   // one after the other: their arrays are large
+      if (what.name().find(s.only) == std::string::npos) return;
+      const Case c = (s.once ? what.small() : what).template make<decltype(be), T>(s, be);
+      const double seconds = median_seconds(s, {{c.name, c.run}})[0], rate = 1e-9 * c.operations / seconds;
+      report.line({.what = what.name(), .seconds = seconds, .rate = rate, .percents = {peak > 0 ? 1e11 * rate / peak : 0}}, peer);
+    };
+    for (const bool gradient : {false, true}) {
+      time(Attention{.batch = batch, .heads = 12, .tokens = 197, .dim = 64, .gradient = gradient});
+      time(Attention{.batch = batch, .heads = 3, .tokens = 197, .dim = 64, .gradient = gradient});
+      time(Attention{.batch = batch / 4, .heads = 12, .tokens = 577, .dim = 64, .gradient = gradient});
     }
-    fmt::print("{:<46}{:>9.2f}{:>9.0f}{:>7.0f}%{:>16}{:>16}\n", c.name, seconds * 1e3, c.operations / seconds / 1e9,
-               100 * c.operations / seconds / peak, peer_time(peer, c.name, "eager_ms", seconds),
-               peer_time(peer, c.name, "compiled_ms", seconds));
-    std::fflush(stdout);
-  }
+    for (const bool gradient : {false, true}) {
+      time(WindowLayer{.batch = batch, .size = 56, .heads = 3, .shift = 0, .gradient = gradient});
+      time(WindowLayer{.batch = batch, .size = 56, .heads = 3, .shift = 3, .gradient = gradient});
+      time(WindowLayer{.batch = batch, .size = 14, .heads = 12, .shift = 3, .gradient = gradient});
+    }
+  });
 }
 
 }   // namespace fovea::bench

@@ -1,12 +1,14 @@
-// bench_gemm.cpp: C = A B for squares and for fully connected layers (y = x W^T).
+// bench_gemm.cpp: C = A B for squares and for fully connected layers (y = x W^T). Beside it, of float32 on a CPU OpenBLAS and Eigen, on a GPU
+// cuBLAS; and PyTorch's mm (peers/ops_torch.py).
 #include <cblas.h>
 #include <dlfcn.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
-#include "bench/measure.h"
+#include "bench/report.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/gemm.h"
 
@@ -23,67 +25,116 @@ EigenGemm load_eigen() {
   return reinterpret_cast<EigenGemm>(dlsym(library, "eigen_gemm"));
 }
 
-void fovea_gemm(const std::vector<float>& a, const std::vector<float>& b, std::vector<float>& c, const GemmShape& s,
-                std::vector<char>& workspace) {
-  workspace.resize(kernels::gemm_workspace_bytes<float>(kernels::Cpu{}, s));
-  kernels::gemm(kernels::Cpu{}, a.data(), b.data(), c.data(), s, kernels::Epilogue<float>{}, workspace.data());
+void openblas_gemm(const float* a, const float* b, float* c, const GemmShape& s) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, s.transpose_b ? CblasTrans : CblasNoTrans, int(s.m), int(s.n), int(s.k), 1.f, a, int(s.k), b,
+              int(s.transpose_b ? s.k : s.n), 0.f, c, int(s.n));
 }
 
-void openblas_gemm(const std::vector<float>& a, const std::vector<float>& b, std::vector<float>& c, const GemmShape& s) {
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, s.transpose_b ? CblasTrans : CblasNoTrans, int(s.m), int(s.n), int(s.k), 1.f, a.data(), int(s.k),
-              b.data(), int(s.transpose_b ? s.k : s.n), 0.f, c.data(), int(s.n));
+struct Case {
+  std::string name;
+  GemmShape shape;
+};
+
+std::vector<Case> cases(const Settings& s) {
+  const std::int64_t rows = s.device == Device::cuda ? 8 : 1;   // a GPU takes larger batches
+  std::vector<Case> all;
+  for (std::int64_t n : {256, 512, 1024, 2048}) all.push_back({fmt::format("{0}x{0}x{0}", n), {.m = n, .n = n, .k = n}});
+  if (s.device == Device::cuda)
+    for (std::int64_t n : {4096, 8192}) all.push_back({fmt::format("{0}x{0}x{0}", n), {.m = n, .n = n, .k = n}});
+  const auto linear = [&](const char* whose, std::int64_t m, std::int64_t k, std::int64_t n) {
+    all.push_back({fmt::format("linear {}x{} -> {} ({})", m, k, n, whose), {.m = m, .n = n, .k = k, .transpose_b = true}});
+  };
+  linear("the main job's", 128, 64, 10);
+  linear("ResNet-50's", 128 * rows, 2048, 1000);
+  linear("AlexNet's fc6", 128 * rows, 9216, 4096);
+  linear("a ViT's MLP", 1568 * rows, 384, 1536);
+  std::erase_if(all, [&](const Case& c) { return c.name.find(s.only) == std::string::npos; });
+  return all;
 }
+
+/// One case, or a small one of its layout: every contender beside the definition.
+template <class Be, class T> struct Product {
+  const Settings& settings;
+  Be be;
+  GemmShape shape;
+  EigenGemm eigen;
+  Tensor a, b, c;
+  Memory workspace;
+
+  Product(const Settings& s, Be backend, const GemmShape& g, EigenGemm e)
+      : settings(s),
+        be(backend),
+        shape(g),
+        eigen(e),
+        a(numbers(s, g.m * g.k, 1, dtype_of<T>)),
+        b(numbers(s, g.k * g.n, 2, dtype_of<T>)),
+        c(Tensor::empty({g.m * g.n}, dtype_of<T>, s.device)),
+        workspace(s, kernels::gemm_workspace_bytes<T>(be, g)) {}
+
+  std::vector<Contender> contenders() {
+    const auto ours = [this](Be with) {
+      kernels::gemm(with, a.data<T>(), b.data<T>(), c.data<T>(), shape, kernels::Epilogue<T>{}, workspace.data());
+    };
+    std::vector<Contender> all{{"fovea", [ours, this] { ours(be); }}};
+    if constexpr (std::is_same_v<Be, kernels::Cuda>) {
+      Be other = be;
+      other.cublas = true;
+      if (cuda_device().facts().cublas) all.push_back({"cublas", [ours, other] { ours(other); }});
+    } else if constexpr (std::is_same_v<T, float>) {
+      all.push_back({"openblas", [this] { openblas_gemm(a.data<float>(), b.data<float>(), c.data<float>(), shape); }});
+      all.push_back({"eigen", [this] {
+                       eigen(a.data<float>(), b.data<float>(), c.data<float>(), shape.m, shape.n, shape.k, shape.transpose_b,
+                             settings.threads);
+                     }});
+    }
+    return all;
+  }
+
+  void verify_all() {
+    const std::vector<double> x = a.to_vector<double>(), w = b.to_vector<double>();
+    std::vector<double> want(static_cast<std::size_t>(shape.m * shape.n));
+    kernels::gemm(kernels::Reference{}, x.data(), w.data(), want.data(), shape, kernels::Epilogue<double>{}, nullptr);
+    double largest = 0;
+    for (const double v : want) largest = std::max(largest, std::abs(v));
+    const double rounding = settings.precision == "float32" ? 0 : 0x1p-8;
+    for (const Contender& one : contenders()) {
+      c.fill(0);
+      one.run();
+      verify("gemm by " + one.name, c.to_vector<float>(), want, 4. * double(shape.k * shape.k) * 0x1p-24 + rounding * largest);
+    }
+  }
+};
 
 }   // namespace
 
-void bench_gemm(const Settings& settings) {
-  const EigenGemm eigen = load_eigen();
-  struct Case {
-    const char* name;
-    GemmShape s;
-  };
-  const Case cases[] = {
-      {"256^3", {.m = 256, .n = 256, .k = 256}},
-      {"512^3", {.m = 512, .n = 512, .k = 512}},
-      {"1024^3", {.m = 1024, .n = 1024, .k = 1024}},
-      {"2048^3", {.m = 2048, .n = 2048, .k = 2048}},
-      {"linear 128 x 64 -> 10 (the main job's)", {.m = 128, .n = 10, .k = 64, .transpose_b = true}},
-      {"linear 128 x 2048 -> 1000 (ResNet-50's)", {.m = 128, .n = 1000, .k = 2048, .transpose_b = true}},
-      {"linear 128 x 9216 -> 4096 (AlexNet's fc6)", {.m = 128, .n = 4096, .k = 9216, .transpose_b = true}},
-      {"linear 1568 x 384 -> 1536 (a ViT's MLP)", {.m = 1568, .n = 1536, .k = 384, .transpose_b = true}},
-  };
-  Table table(settings, "gemm", {"fovea", "openblas", "eigen"});
-  for (const Case& c : cases) {
-    std::vector<char> workspace;
-    {   // the same layout, smaller, against the definition
-      const GemmShape s{.m = std::min<std::int64_t>(c.s.m, 37),
-                        .n = std::min<std::int64_t>(c.s.n, 41),
-                        .k = std::min<std::int64_t>(c.s.k, 600),
-                        .transpose_b = c.s.transpose_b};
-      const auto a = random_floats(s.m * s.k, 1), b = random_floats(s.k * s.n, 2);
-      std::vector<float> y(static_cast<std::size_t>(s.m * s.n));
-      std::vector<double> want(y.size());
-      kernels::gemm(kernels::Reference{}, std::vector<double>(a.begin(), a.end()).data(), std::vector<double>(b.begin(), b.end()).data(),
-                    want.data(), s, kernels::Epilogue<double>{}, nullptr);
-      const double bound = 4. * double(s.k * s.k) * 0x1p-24;
-      fovea_gemm(a, b, y, s, workspace);
-      verify("fovea", y, want, bound);
-      openblas_gemm(a, b, y, s);
-      verify("openblas", y, want, bound);
-      eigen(a.data(), b.data(), y.data(), s.m, s.n, s.k, s.transpose_b, settings.threads);
-      verify("eigen", y, want, bound);
+void bench_gemm(const Settings& s) {
+  const bool cpu = s.device == Device::cpu;
+  const EigenGemm eigen = cpu ? load_eigen() : nullptr;
+  std::vector<std::string> arguments{"gemm"};
+  for (const auto& [name, g] : cases(s)) arguments.push_back(fmt::format("{}={},{},{},{}", name, g.m, g.n, g.k, int{g.transpose_b}));
+  const PeerTimes peer = run_peer(s, "ops_torch.py", arguments);
+  const double peak = measure_peak(s);
+  Report report(s, "gemm",
+                {.unit = "GFLOP/s",
+                 .percents = {"peak"},
+                 .others = !cpu                      ? std::vector<std::string>{"cublas"}
+                           : s.dtype() == DType::f32 ? std::vector<std::string>{"openblas", "eigen"}
+                                                     : std::vector<std::string>{}});
+  on_backend(s, [&]<class T>(auto be) {
+    for (const Case& c : cases(s)) {
+      GemmShape small = c.shape;
+      small.m = std::min<std::int64_t>(small.m, 37), small.n = std::min<std::int64_t>(small.n, 41),
+      small.k = std::min<std::int64_t>(small.k, 600);
+      Product<decltype(be), T>(s, be, small, eigen).verify_all();
+      Product<decltype(be), T> product(s, be, s.once ? small : c.shape, eigen);
+      const std::vector<Contender> contenders = product.contenders();
+      const std::vector<double> seconds = median_seconds(s, contenders);
+      Report::Line line{.what = c.name, .seconds = seconds[0], .rate = 2e-9 * double(c.shape.m * c.shape.n * c.shape.k) / seconds[0]};
+      line.percents = {peak > 0 ? 1e11 * line.rate / peak : 0};
+      for (std::size_t i = 1; i < contenders.size(); ++i) line.others[contenders[i].name] = seconds[i];
+      report.line(line, peer);
     }
-    const GemmShape& s = c.s;
-    const auto a = random_floats(s.m * s.k, 1), b = random_floats(s.k * s.n, 2);
-    std::vector<float> y(static_cast<std::size_t>(s.m * s.n));
-    const std::vector<Contender> contenders = {
-        {"fovea", [&] { fovea_gemm(a, b, y, s, workspace); }},
-        {"openblas", [&] { openblas_gemm(a, b, y, s); }},
-        {"eigen", [&] { eigen(a.data(), b.data(), y.data(), s.m, s.n, s.k, s.transpose_b, settings.threads); }},
-    };
-    const auto t = median_seconds(contenders, settings.repeats);
-    table.row(c.name, 2. * double(s.m * s.n * s.k), {{"fovea", t[0]}, {"openblas", t[1]}, {"eigen", t[2]}});
-  }
+  });
 }
 
 }   // namespace fovea::bench

@@ -1,6 +1,5 @@
 #include "bench/measure.h"
 
-#include <cblas.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/gemm.h"
 #include "kernels/parallel.h"
 
 namespace fovea::bench {
@@ -30,17 +30,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-}   // namespace
-
-double measure_peak(int threads) {
+double cpu_peak(const Settings& s) {
   const auto loop = kernels::isa() == kernels::Isa::avx512 ? avx512::peak_loop
                     : kernels::isa() == kernels::Isa::avx2 ? avx2::peak_loop
                                                            : baseline::peak_loop;
-  static double best = 0;                         // of all calls: a neighbour on the same core halves what a moment shows
+  double best = 0;
   for (int repeat = 0; repeat < 40; ++repeat) {   // 40 times about 5 ms, over half a second
-    std::vector<double> operations(static_cast<std::size_t>(threads));
+    std::vector<double> operations(static_cast<std::size_t>(s.threads));
     const auto start = Clock::now();
-    kernels::parallel_for(threads, [&](std::int64_t i) {
+    kernels::parallel_for(s.threads, [&](std::int64_t i) {
       alignas(64) float sink[16];
       operations[static_cast<std::size_t>(i)] = loop(1'000'000, sink);
     });
@@ -52,76 +50,78 @@ double measure_peak(int threads) {
   return best;
 }
 
-nlohmann::json describe_machine(const Settings& s, double peak) {
-  std::string model = "unknown CPU", line;
-  std::ifstream info("/proc/cpuinfo");
-  while (std::getline(info, line))
-    if (line.rfind("model name", 0) == 0) {
-      model = line.substr(std::min(line.size(), line.find(':') + 2));
-      break;
-    }
-  return {{"cpu", model},
-          {"isa", kernels::isa_name(kernels::isa())},
-          {"threads", s.threads},
-          {"peak_gflops", peak / 1e9},
-          {"openblas_core", openblas_get_corename()},
-          {"openblas", openblas_get_config()}};
+template <class T> double gpu_peak(const Settings& s) {
+  kernels::Cuda be = cuda();
+  be.cublas = true, be.tf32 = s.precision == "tf32";
+  constexpr std::int64_t kSide = 8192;
+  const kernels::GemmShape shape{.m = kSide, .n = kSide, .k = kSide, .transpose_b = true};
+  const Tensor a = numbers(s, kSide * kSide, 1, dtype_of<T>), b = numbers(s, kSide * kSide, 2, dtype_of<T>);
+  Tensor c = Tensor::empty_like(a);
+  Memory workspace(s, kernels::gemm_workspace_bytes<T>(be, shape));
+  const auto run = [&] { kernels::gemm(be, a.data<T>(), b.data<T>(), c.data<T>(), shape, kernels::Epilogue<T>{}, workspace.data()); };
+  return 2. * kSide * kSide * kSide / median_seconds(s, {{"cublas", run}})[0];
 }
 
-std::vector<double> median_seconds(const std::vector<Contender>& contenders, int repeats) {
+}   // namespace
+
+double measure_peak(const Settings& s) {
+  static double best = 0;   // of all calls: a neighbour on the same core halves what a moment shows
+  if (s.once) return 0;
+  if (s.device == Device::cpu) return best = std::max(best, cpu_peak(s));
+  if (!cuda_device().facts().cublas) return 0;
+  return best = std::max(best, s.dtype() == DType::bf16 ? gpu_peak<bfloat16>(s) : gpu_peak<float>(s));
+}
+
+nlohmann::json describe_machine(const Settings& s) {
+  nlohmann::json j{{"device", name_of(s.device)}, {"precision", s.precision}, {"threads", s.threads}};
+  if (s.device == Device::cuda) {
+    const kernels::DeviceFacts& facts = cuda_device().facts();
+    j["name"] = facts.name;
+    j["cublas"] = facts.cublas;
+  } else {
+    std::string model = "unknown CPU", line;
+    std::ifstream info("/proc/cpuinfo");
+    while (std::getline(info, line))
+      if (line.rfind("model name", 0) == 0) {
+        model = line.substr(std::min(line.size(), line.find(':') + 2));
+        break;
+      }
+    j["name"] = model;
+    j["isa"] = kernels::isa_name(kernels::isa());
+  }
+  j["peak_gflops"] = measure_peak(s) / 1e9;
+  return j;
+}
+
+Tensor numbers(const Settings& s, std::int64_t n, std::uint64_t seed, DType dtype) {
+  return Tensor::from(random_floats(n, seed), {n}, Device::cpu).to(s.device).to(dtype);
+}
+
+std::vector<double> median_seconds(const Settings& s, const std::vector<Contender>& contenders) {
+  const bool gpu = s.device == Device::cuda;
+  const auto timed = [&](const Contender& c, int runs) {
+    const auto start = Clock::now();
+    for (int n = 0; n < runs; ++n) c.run();
+    if (gpu) cuda_synchronize();
+    return seconds_since(start);
+  };
   std::vector<std::vector<double>> times(contenders.size());
-  for (int repeat = 0; repeat < repeats; ++repeat)
+  for (int repeat = 0; repeat < (s.once ? 1 : s.repeats); ++repeat)
     for (std::size_t i = 0; i < contenders.size(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));   // OpenBLAS's threads spin for 26 ms
-      contenders[i].run();
-      auto start = Clock::now();
-      contenders[i].run();
-      const int runs = static_cast<int>(std::clamp(0.01 / seconds_since(start), 1., 1000.));   // 10 ms
-      start = Clock::now();
-      for (int n = 0; n < runs; ++n) contenders[i].run();
-      times[i].push_back(seconds_since(start) / runs);
+      if (!gpu && !s.once) std::this_thread::sleep_for(std::chrono::milliseconds(30));   // OpenBLAS's threads spin for 26 ms
+      timed(contenders[i], 1);
+      if (s.once) continue;
+      const double one = timed(contenders[i], 1);
+      const int runs = static_cast<int>(std::clamp(0.01 / one, 1., 1000.));   // 10 ms
+      times[i].push_back(runs == 1 ? one : timed(contenders[i], runs) / runs);
     }
   std::vector<double> medians;
   for (auto& t : times) {
+    if (t.empty()) t.push_back(0);
     std::nth_element(t.begin(), t.begin() + std::ptrdiff_t(t.size() / 2), t.end());
     medians.push_back(t[t.size() / 2]);
   }
   return medians;
-}
-
-Table::Table(const Settings& s, std::string title, const std::vector<std::string>& contenders)
-    : json_(s.json), peak_(measure_peak(s.threads)), title_(std::move(title)), contenders_(contenders) {
-  if (json_) return;
-  fmt::print("\n{:<44}", title_);
-  for (const auto& c : contenders_) fmt::print("{:>20}", c);
-  fmt::print("\n{:<44}", "");
-  for (std::size_t i = 0; i < contenders_.size(); ++i) fmt::print("{:>20}", "ms  GFLOP/s  %peak");
-  fmt::print("\n");
-}
-
-void Table::row(const std::string& what, double operations, const std::vector<std::pair<std::string, double>>& seconds) {
-  if (json_) {
-    for (const auto& [name, t] : seconds)
-      fmt::print("{}\n", nlohmann::json{{"bench", title_},
-                                        {"what", what},
-                                        {"contender", name},
-                                        {"ms", t * 1e3},
-                                        {"gflops", operations / t / 1e9},
-                                        {"percent_of_peak", 100 * operations / t / peak_}}
-                             .dump());
-  } else {
-    fmt::print("{:<44}", what);
-    for (const auto& c : contenders_) {
-      const auto at = std::find_if(seconds.begin(), seconds.end(), [&](const auto& x) { return x.first == c; });
-      if (at == seconds.end())
-        fmt::print("{:>20}", "-");
-      else
-        fmt::print("{:>20}", fmt::format("{:.3f} {:6.0f} {:4.0f}%", at->second * 1e3, operations / at->second / 1e9,
-                                         100 * operations / at->second / peak_));
-    }
-    fmt::print("\n");
-  }
-  std::fflush(stdout);
 }
 
 std::vector<float> random_floats(std::int64_t n, std::uint64_t seed) {

@@ -1,42 +1,58 @@
-// measure.h: what every bench does: know the machine, time fairly, print.
+// measure.h: what every bench does: know the machine and its limits, have arrays where the kernels run, time fairly.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
-#include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "tensor/cuda.h"
+#include "tensor/tensor.h"
 
 namespace fovea::bench {
 
 struct Settings {
   int threads = 1;
-  bool json = false;
-  std::string set = "all";
+  Device device = Device::cpu;
+  std::string precision = "float32";   // bf16; with a GPU tf32: products of float32 on its tensor cores
   int repeats = 7;
-  std::string peer;   // a Python that has PyTorch; empty: without
-  std::string only;   // cases whose name contains this
+  bool json = false;
+  bool once = false;                        // every case once, small and not timed: does it run?
+  std::string only;                         // cases whose name contains this
+  std::string peer;                         // a Python that has PyTorch; empty: without
+  std::string set = "all";                  // of convolutions
+  std::vector<std::string> models;          // their names
+  std::int64_t batch = 0, image_size = 0;   // of networks; 0: their usual ones
+  DType dtype() const { return precision == "bf16" ? DType::bf16 : DType::f32; }
 };
 
-/// Floating-point operations per second that the instruction set in use reaches on registers alone, with this many threads:
-/// the best seen in this process so far.
-double measure_peak(int threads);
+/// f.template operator()<T>(tag): the backend and the type that the settings name.
+template <class F> void on_backend(const Settings& s, F&& f) {
+  const bool half = s.dtype() == DType::bf16;
+  if (s.device == Device::cpu) return half ? f.template operator()<bfloat16>(kernels::Cpu{}) : f.template operator()<float>(kernels::Cpu{});
+  kernels::Cuda be = cuda();
+  be.tf32 = s.precision == "tf32";
+  half ? f.template operator()<bfloat16>(be) : f.template operator()<float>(be);
+}
 
-/// Numbers between -1 and 1 in memory as tensors have it (tensor/allocator.cpp): it begins at a huge page, and huge pages are asked for.
-class Array {
+/// n numbers between -1 and 1, where the kernels run.
+Tensor numbers(const Settings& s, std::int64_t n, std::uint64_t seed, DType dtype = DType::f32);
+/// So many bytes there; none: null.
+class Memory {
  public:
-  Array(std::int64_t n, std::uint64_t seed);
-  float* data() { return memory_.get(); }
+  Memory(const Settings& s, std::size_t bytes) : tensor_(Tensor::empty({static_cast<std::int64_t>(bytes)}, DType::u8, s.device)) {}
+  void* data() { return tensor_.elements() ? tensor_.raw() : nullptr; }
 
  private:
-  struct Free {
-    void operator()(float* p) const { std::free(p); }
-  };
-  std::unique_ptr<float, Free> memory_;
+  Tensor tensor_;
 };
+
+// ---- limits ------------------------------------------------------------------------------------------------------------
+
+/// Floating-point operations per second. Of a CPU: what the instruction set in use reaches on registers alone, with all threads; of a GPU: what
+/// cuBLAS reaches on a product of 8192^3 (0: not in this program). The best seen in this process so far.
+double measure_peak(const Settings& s);
 
 /// A copy of n floats past the caches, with the pool's threads; n is a multiple of 16384.
 void streaming_copy(const float* from, float* to, std::int64_t n);
@@ -44,52 +60,30 @@ void streaming_copy(const float* from, float* to, std::int64_t n);
 void fill(float* to, std::int64_t n);
 void read(const float* from, std::int64_t n);
 
-/// Bytes per second, read and written ones counted, of a copy past the last-level cache with the pool's threads: the best of several.
-struct Bandwidth {
-  double copy = 0;             // with plain stores, as kernels have that leave their output to whoever reads it next
-  double streaming_copy = 0;   // with stores that go past the caches
-};
-Bandwidth measure_copy();
+/// This machine, in words: the processor or the GPU, threads, and its peak.
+nlohmann::json describe_machine(const Settings& s);
 
-/// This machine, in words: CPU model, instruction set, threads, peak, and what OpenBLAS takes it for.
-nlohmann::json describe_machine(const Settings& s, double peak);
+// ---- time --------------------------------------------------------------------------------------------------------------
 
 struct Contender {
   std::string name;
-  std::function<void()> run;
+  std::function<void()> run;   // on a GPU: queues
 };
-/// Median seconds of one run() of each. Repeats are interleaved, so that a disturbance hits all alike; before each one, the
-/// others' threads get time to fall asleep and one untimed run warms the caches.
-std::vector<double> median_seconds(const std::vector<Contender>& contenders, int repeats);
+/// Median seconds of one run() of each. Repeats are interleaved, so that a disturbance hits all alike; before each one, the others' threads get
+/// time to fall asleep and one untimed run warms the caches. On a GPU runs are queued one behind the other, and the clock stops when the last is
+/// done. With `once` each runs once, and all take 0 s.
+std::vector<double> median_seconds(const Settings& s, const std::vector<Contender>& contenders);
 
-/// One line (per cent of a freshly measured peak): what was computed, how many operations, the median times; under --json one object a line.
-class Table {
- public:
-  Table(const Settings& s, std::string title, const std::vector<std::string>& contenders);
-  void row(const std::string& what, double operations, const std::vector<std::pair<std::string, double>>& seconds);
-
- private:
-  bool json_;
-  double peak_;
-  std::string title_;
-  std::vector<std::string> contenders_;
-};
-
+/// On the CPU: n numbers between -1 and 1, and whether y is what it should be: throws with `what` unless |y - want| <= bound everywhere.
 std::vector<float> random_floats(std::int64_t n, std::uint64_t seed);
-/// Throws with `what` unless |y - want| <= bound everywhere.
 void verify(const std::string& what, const std::vector<float>& y, const std::vector<double>& want, double bound);
 
-/// PyTorch's times in milliseconds for the cases of a group, by name: {"eager_ms": .., "compiled_ms": ..}; nothing without s.peer.
-std::map<std::string, nlohmann::json> run_peer(const Settings& s, const std::string& group);
-
-/// "5.2 (1.3x)": the peer's time in milliseconds and how many of ours it is; "-" where it has none.
-std::string peer_time(const std::map<std::string, nlohmann::json>& peer, const std::string& name, const char* key, double seconds);
-/// A case as a JSON line: `line` with the peer's times, if there are any.
-void print_json(nlohmann::json line, const std::map<std::string, nlohmann::json>& peer, const std::string& name);
+// ---- groups ------------------------------------------------------------------------------------------------------------
 
 void bench_gemm(const Settings& s);
+void bench_conv(const Settings& s);
 void bench_memory(const Settings& s, const std::string& group);   // "elementwise" or "norm"
 void bench_attention(const Settings& s);
-void bench_conv(const Settings& s);
+void bench_models(const Settings& s);
 
 }   // namespace fovea::bench

@@ -2,7 +2,7 @@
 # is linked:
 #   fovea_device          what every program gets: fovea_cuda where FOVEA_CUDA is ON, else fovea_without_cuda
 #   fovea_cuda            the .cu files of kernels/, compiled by nvcc (ON) or, for the emulated device, by the C++ compiler (EMULATED)
-#                         FOVEA_CUBLAS puts cuBLAS beside them, which the emulated device has in any case
+#                         FOVEA_CUBLAS puts cuBLAS beside them, which benches and the emulated device have in any case
 #   fovea_without_cuda    stand-ins that throw, made from the names of the Cpu kernels
 #   fovea_emulated(T)     program T once more, as T_emulated, from the same objects: on the emulated device
 #
@@ -93,7 +93,11 @@ if(NOT fovea_cuda_mode STREQUAL "OFF")
     target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-ffp-contract=off
       $<$<BOOL:${FOVEA_WERROR}>:--Werror=all-warnings;-Xcompiler=-Werror>>)
     target_link_libraries(fovea_cuda PRIVATE CUDA::cudart_static)   # nothing above kernels/ sees the toolkit
-    if(FOVEA_CUBLAS)
+    set(cublas "${FOVEA_CUBLAS}")
+    if(cublas STREQUAL "" AND FOVEA_BENCH AND TARGET CUDA::cublas)
+      set(cublas ON)   # the yardstick
+    endif()
+    if(cublas)
       target_compile_definitions(fovea_cuda PRIVATE FOVEA_CUBLAS)
       target_link_libraries(fovea_cuda PRIVATE CUDA::cublas)
     endif()
