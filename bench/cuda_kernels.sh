@@ -46,7 +46,7 @@ readonly digest='
   /bytes stack frame/ && of == name { stack = $1; stores = $5; loads = $9 }
   /Used [0-9]+ registers/ { match($0, /Used [0-9]+/); print arch "|" name "|" substr($0, RSTART + 5, RLENGTH - 5) "|" stack "|" stores "|" loads }'
 for file in "$root"/kernels/*_cuda.cu; do
-  "$nvcc" -std=c++20 -O3 --expt-relaxed-constexpr --Werror=all-warnings -I "$root" -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
+  "$nvcc" -std=c++20 -O3 --fmad=false --expt-relaxed-constexpr --Werror=all-warnings -I "$root" -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 \
     -Xptxas -v -c "$file" -o "$work/object.o" >"$work/log" 2>&1 || { grep -v '^ptxas info\|bytes stack' "$work/log" >&2; exit 1; }
   awk "$digest" "$work/log" | sed "s/^/$(basename "$file")|/" >>"$work/ptxas"
 done

@@ -90,7 +90,8 @@ if(NOT fovea_cuda_mode STREQUAL "OFF")
     target_link_libraries(fovea_cuda PUBLIC fovea_emulator PRIVATE $<BUILD_INTERFACE:fovea_options>)
   else()
     set_target_properties(fovea_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON EXPORT_NAME cuda)
-    target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-ffp-contract=off
+    # As everywhere, a multiply-add is fused where the code says fma: a card adds and multiplies as the emulated device and the CPU do.
+    target_compile_options(fovea_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr --fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off
       $<$<BOOL:${FOVEA_WERROR}>:--Werror=all-warnings;-Xcompiler=-Werror>>)
     target_link_libraries(fovea_cuda PRIVATE CUDA::cudart_static)   # nothing above kernels/ sees the toolkit
     set(cublas "${FOVEA_CUBLAS}")

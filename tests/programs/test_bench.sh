@@ -1,4 +1,4 @@
-# Every case of the benches runs, on the CPU and on the emulated GPU, in each precision; what cannot be timed is refused. Times are not looked at.
+# Every case of the benches runs, on the CPU and on a GPU, real or emulated, in each precision; what cannot be timed is refused. Times are not looked at.
 #   test_bench.sh FOVEA_BENCH WORK SOURCE [FOVEA_BENCH_EMULATED]
 . "$(dirname "$0")/expect.sh"
 start "$@"
@@ -34,9 +34,11 @@ expect 2 "$bench" models --batch 0
 expect 1 "$bench" models resnet51 && one_line && says err "resnet50"
 expect 1 "$bench" models lenet5 --image-size 64 && one_line && says err 'LeNet-5: expected pictures of 28x28 to 32x32'
 expect 1 "$bench" elementwise --only ema --peer false && says err '^fovea_bench: --peer: expected a Python'
-expect 1 "$bench" elementwise --device cuda && one_line && says err 'built without CUDA'
 
+gpu=$emulated   # or a real one
+if "$bench" gemm --device cuda --once >out 2>err; then gpu=$bench; else one_line && says err 'device cuda: (this program was built without|no) CUDA'; fi
+[ -n "$gpu" ] || exit 0
+for precision in float32 tf32 bf16; do groups cuda $precision "$gpu"; done
 [ -n "$emulated" ] || exit 0
-for precision in float32 tf32 bf16; do groups cuda $precision "$emulated"; done
 expect 1 "$emulated" norm --device cuda && one_line && says err 'speed means nothing: expected --once'
 exit 0
