@@ -17,6 +17,13 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 
+// At which of two equal calls in two branches a thread waits is what the checker asks, so they must not become one behind the branches.
+#ifdef __clang__
+#define FOVEA_NO_MERGE __attribute__((nomerge))
+#else
+#define FOVEA_NO_MERGE
+#endif
+
 namespace fovea::emulator {
 
 // A thread's coordinates never change, so the compiler may ask once (const) and need not ask at all.
@@ -27,13 +34,13 @@ namespace fovea::emulator {
 [[gnu::const]] void* shared_memory(std::size_t bytes);   // of this block; fails if the launch asked for less
 
 enum class Shuffle { from, up, down, exclusive_or };
-std::uint64_t shuffle(Shuffle how, unsigned mask, std::uint64_t value, int lane, int width);
+FOVEA_NO_MERGE std::uint64_t shuffle(Shuffle how, unsigned mask, std::uint64_t value, int lane, int width);
 enum class Vote { ballot, any, all };
-unsigned vote(Vote how, unsigned mask, int predicate);
-unsigned match(bool all, unsigned mask, std::uint64_t value, int* all_equal);
-unsigned reduce_add(unsigned mask, unsigned value);
+FOVEA_NO_MERGE unsigned vote(Vote how, unsigned mask, int predicate);
+FOVEA_NO_MERGE unsigned match(bool all, unsigned mask, std::uint64_t value, int* all_equal);
+FOVEA_NO_MERGE unsigned reduce_add(unsigned mask, unsigned value);
 enum class Count { count, disjunction };
-int barrier_vote(Count how, int predicate);
+FOVEA_NO_MERGE int barrier_vote(Count how, int predicate);
 
 /// 16 bytes as one access, in two registers.
 struct Wide {
@@ -68,7 +75,7 @@ template <class T> T from_word(std::uint64_t v) {
 constexpr int warpSize = 32;
 
 // ---- the block -------------------------------------------------------------------------------------------------------------
-void __syncthreads();
+FOVEA_NO_MERGE void __syncthreads();
 __forceinline__ int __syncthreads_count(int predicate) { return fovea::emulator::barrier_vote(fovea::emulator::Count::count, predicate); }
 __forceinline__ int __syncthreads_or(int predicate) {
   return fovea::emulator::barrier_vote(fovea::emulator::Count::disjunction, predicate);
@@ -76,7 +83,7 @@ __forceinline__ int __syncthreads_or(int predicate) {
 void __threadfence();
 
 // ---- the warp: every lane that the mask names and that has not left the kernel must come ---------------------------------------
-void __syncwarp(unsigned mask = 0xffffffffu);
+FOVEA_NO_MERGE void __syncwarp(unsigned mask = 0xffffffffu);
 template <class T> __forceinline__ T __shfl_sync(unsigned mask, T v, int lane, int width = warpSize) {
   return fovea::emulator::from_word<T>(
       fovea::emulator::shuffle(fovea::emulator::Shuffle::from, mask, fovea::emulator::to_word(v), lane, width));

@@ -107,10 +107,12 @@ __global__ void misaligned_vector(const float* x, float* y) {
   y[threadIdx.x] = v[0];
 }
 
+#ifndef __clang__   // which takes a pair apart before it asks the checker: two accesses, each of them aligned
 __global__ void misaligned_pair(const float* x, float* y) {
   const float2 v = *reinterpret_cast<const float2*>(x + threadIdx.x);   // WRONG: misaligned_pair
   y[threadIdx.x] = v.x + v.y;
 }
+#endif
 
 __global__ void more_shared_memory_than_launched(float* y) {
   struct Large {
@@ -346,7 +348,9 @@ const std::vector<Case>& mistakes() {
       {"null_pointer", out_of_bounds,
        [] { launch(null_pointer, kOne, static_cast<const float*>(nullptr), device<float>(kThreads)), wait(); }},
       {"misaligned_vector", misaligned, run_xy<misaligned_vector>},
+#ifndef __clang__
       {"misaligned_pair", misaligned, run_xy<misaligned_pair>},
+#endif
       {"more_shared_memory_than_launched", out_of_bounds, run_y<more_shared_memory_than_launched>},
       {"host_pointer", host_memory,
        [] {

@@ -166,6 +166,7 @@ __global__ void histogram(unsigned* bad, float* y) {
 __global__ void last_block_adds(unsigned* bad, float* part, unsigned* done, float* y) {
   part[blockIdx.x * kThreads + threadIdx.x] = float(blockIdx.x);
   __threadfence();
+  __syncthreads();   // the others' parts are there, too, before thread 0 says so
   const int last = __syncthreads_or(threadIdx.x == 0 && atomicInc(done, gridDim.x - 1) == gridDim.x - 1);
   if (!last) return;
   float sum = 0;
