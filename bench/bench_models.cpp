@@ -76,7 +76,6 @@ class Network {
 }   // namespace
 
 void bench_models(const Settings& s) {
-  const double peak = measure_peak(s);
   Report report(s, "models", {.unit = "images/s", .percents = {"peak"}, .others = {}});
   for (const std::string& name : s.models.empty() ? kUsual : s.models) {
     const vision::ModelEntry& entry = vision::model(name);
@@ -94,7 +93,7 @@ void bench_models(const Settings& s) {
       // A GPU's second pass records: not to be timed.
       for (int i = 0; i < 2 && s.device == Device::cuda; ++i) training ? net.train() : net.infer();
       const double seconds = median_seconds(s, {{name, [&] { training ? net.train() : net.infer(); }}})[0];
-      const double rate = double(batch) / seconds;
+      const double rate = double(batch) / seconds, peak = measure_peak(s);
       report.line({.what = what,
                    .seconds = seconds,
                    .rate = rate,

@@ -1,6 +1,7 @@
 // conv2d_cpu.cpp: convolution on the CPU as implicit GEMM (cpu/implicit_gemm.h, cpu/weight_gradient.h). This file says
 // which patches and which weights each of the three products multiplies. A filter a channel is no matrix product: depthwise
-// convolution has kernels of its own (conv2d_depthwise_cpu.cpp), which the public functions below choose by shape.
+// convolution has kernels of its own (conv2d_depthwise_cpu.cpp), which serve narrow groups, too, and which the public functions below choose by
+// shape.
 //
 // Order of each sum, which fixes its bits:
 //   forward          one chain over (r, s, c)
@@ -90,7 +91,7 @@ FOVEA_INLINE const Conv2dFunctions<bfloat16>& functions(const bfloat16*) { retur
 
 template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s, ConvProduct product) {
   using namespace FOVEA_ISA;
-  if (is_depthwise(s)) return depthwise_workspace_bytes(s, product);
+  if (in_lanes(s)) return depthwise_workspace_bytes(s, product);
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   std::int64_t floats = 0;
   if (product == ConvProduct::forward) floats = wave(s, s.taps(), kg) * packed_floats(s.taps(), kg);
@@ -105,17 +106,17 @@ template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s,
 template <class T>
 void conv2d_forward(Cpu, const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& pro, const Epilogue<T>& e,
                     void* workspace) {
-  if (is_depthwise(s)) return depthwise_forward(x, w, y, s, pro, e, workspace);
+  if (in_lanes(s)) return depthwise_forward(x, w, y, s, pro, e, workspace);
   functions(x).forward(x, w, y, s, pro, e, workspace);
 }
 template <class T> void conv2d_input_gradient(Cpu, const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void* workspace) {
-  if (is_depthwise(s)) return depthwise_input_gradient(dy, w, dx, s, accumulate, workspace);
+  if (in_lanes(s)) return depthwise_input_gradient(dy, w, dx, s, accumulate, workspace);
   functions(dy).input_gradient(dy, w, dx, s, accumulate, workspace);
 }
 template <class T>
 void conv2d_weight_gradient(Cpu, const T* x, const T* dy, acc_t<T>* dw, const Conv2dShape& s, const Prologue<T>& pro, bool accumulate,
                             void* workspace) {
-  if (is_depthwise(s)) return depthwise_weight_gradient(x, dy, dw, s, pro, accumulate, workspace);
+  if (in_lanes(s)) return depthwise_weight_gradient(x, dy, dw, s, pro, accumulate, workspace);
   functions(x).weight_gradient(x, dy, dw, s, pro, accumulate, workspace);
 }
 

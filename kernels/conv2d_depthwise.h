@@ -13,9 +13,9 @@
 
 namespace fovea::kernels {
 
-/// Whether the depthwise kernels serve this shape: a rule over the shape, the same for every instruction set. A channel multiplier,
-/// filters of more than 31 rows and reaches beyond their line buffers go the way of grouped convolution.
-bool is_depthwise(const Conv2dShape& s);
+/// Whether the depthwise kernels serve this shape: groups of one channel, or of 4 or 8, and as many filters. A rule over the shape, the same for
+/// every instruction set. A channel multiplier, filters of more than 31 rows and reaches beyond their line buffers go the way of grouped convolution.
+bool in_lanes(const Conv2dShape& s);
 
 std::size_t depthwise_workspace_bytes(const Conv2dShape& s, ConvProduct product);
 template <class T>

@@ -1,5 +1,6 @@
 // conv2d_depthwise_cpu.cpp: depthwise convolution, 16 channels a vector. There is no matrix product in it: each output is R S
-// multiply-adds on numbers of its own channel, so what counts is how often a pixel is read.
+// multiply-adds on numbers of its own channel, so what counts is how often a pixel is read. Groups of G = 4 or 8 channels with as many
+// filters, which are as poor as matrix products, go the same way, with R S G multiply-adds an output (cpu/group_lines.h).
 //
 // A task takes a range of output pixels and up to 64 channels. It walks over the lines of the output and keeps the input lines that
 // the taps see in a ring: gathered once, in float, zeros where the padding is, the prologue applied; vector by vector of channels, so that
@@ -10,14 +11,15 @@
 //   input gradient   the same with dy and the taps in reverse; with a stride, phase by phase (cpu/conv2d_patches.h)
 //   weight gradient  slices of lines, each with R S vectors of sums that live in the cache; then the slices in order
 //
-// A 3x3 has 9 flops for each 4 bytes moved, a 7x7 49: the first runs at the speed of memory, the second at that of the multiply-adds.
+// A 3x3 has 9 flops for each 4 bytes moved, a 7x7 49, a 3x3 of groups of 4 36: the first runs at the speed of memory, the others at that of
+// the multiply-adds.
 // Order of each sum, which fixes its bits: as in conv2d_cpu.cpp. Keeping rows of taps in registers and sliding along the line is
 // Zhang, Lo & Lu 2020, "High Performance Depthwise and Pointwise Convolutions on Mobile Devices" (AAAI), section 3; Lu et al. 2021,
 // "Optimizing Depthwise Separable Convolution Operations on GPUs" (TPDS) call it column and row reuse.
 #include "kernels/conv2d_depthwise.h"
 
 #include "kernels/cpu/conv2d_patches.h"
-#include "kernels/cpu/depthwise_lines.h"
+#include "kernels/cpu/group_lines.h"
 #include "kernels/cpu/isa.h"
 
 namespace fovea::kernels {
@@ -165,12 +167,17 @@ FOVEA_INLINE void for_lines(const Patches<T>& a, const DepthwiseCut& cut, std::i
   }
 }
 
-/// Filters laid out for the lines: (vectors, R, S, 16).
-template <class T> void pack_filters(const T* w, const Conv2dShape& s, float* packed) {
-  const std::int64_t taps = s.r * s.s;
+/// Filters laid out for the lines: (vectors, R, S, G, 16): lane l is filter l and place g of G its channel, or with `transposed` the reverse, for
+/// the input gradient.
+template <class T> void pack_filters(const T* w, const Conv2dShape& s, bool transposed, float* packed) {
+  const std::int64_t taps = s.r * s.s, group = s.c / s.groups;
   parallel_for(ceil_div(s.c, 16), [&](std::int64_t v) {
     for (std::int64_t t = 0; t < taps; ++t)
-      for (std::int64_t c = 0; c < 16; ++c) packed[(v * taps + t) * 16 + c] = 16 * v + c < s.c ? float(w[(16 * v + c) * taps + t]) : 0.f;
+      for (std::int64_t g = 0; g < group; ++g)
+        for (std::int64_t l = 0; l < 16; ++l) {
+          const std::int64_t lane = 16 * v + l, k = transposed ? lane / group * group + g : lane, c = transposed ? lane % group : g;
+          packed[((v * taps + t) * group + g) * 16 + l] = lane < s.c ? float(w[(k * taps + t) * group + c]) : 0.f;
+        }
   });
 }
 /// Where in `packed` a pass finds its taps: tap (r, t) at first + r * step_r + t * step_t; step_v from one vector to the next.
@@ -183,7 +190,7 @@ struct PackedTaps {
 template <class T>
 void filter_block(const Patches<T>& a, const PackedTaps& w, const Output<T>& out, const DepthwiseCut& cut, std::int64_t block,
                   std::int64_t m0, std::int64_t m1, DepthwiseScratch& scratch) {
-  const FilterLine filter = filter_line_for(a.s, a.step_w, a.tap_w);
+  const FilterLine filter = filter_line_of(a.c, a.s, a.step_w, a.tap_w);
   const std::int64_t first_vector = block * cut.vectors, vectors = min_of(cut.vectors, ceil_div(a.pixel, 16) - first_vector);
   for_lines(a, cut, block, m0, m1, scratch.ring,
             [&](Line& line, std::int64_t pitch, std::int64_t image, std::int64_t i, std::int64_t j, std::int64_t count) {
@@ -210,9 +217,10 @@ template <class T> FOVEA_INLINE std::int64_t least_lines(const Patches<T>& a) { 
 template <class T>
 void forward(const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<T>& pro, const Epilogue<T>& e, void* workspace) {
   float* packed = static_cast<float*>(workspace);
-  pack_filters(w, s, packed);
+  pack_filters(w, s, false, packed);
   const Patches<T> a = forward_patches(x, s, pro);
-  const PackedTaps taps{packed, 16 * s.s, 16, 16 * s.r * s.s};
+  const std::int64_t tap = 16 * a.c;   // floats of one
+  const PackedTaps taps{packed, tap * s.s, tap, tap * s.r * s.s};
   const Output<T> out{.y = y, .image_step = s.p() * s.q() * s.c, .row_step = s.q() * s.c, .pixel_step = s.c, .e = e};
   const DepthwiseCut cut = depthwise_cut(a);
   const std::int64_t tiles = stat_tiles(s.rows());   // a task has whole tiles, so that it can make their partials
@@ -234,7 +242,8 @@ void forward(const T* x, const T* w, T* y, const Conv2dShape& s, const Prologue<
 
 template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Conv2dShape& s, bool accumulate, void* workspace) {
   float* packed = static_cast<float*>(workspace);
-  pack_filters(w, s, packed);
+  pack_filters(w, s, true, packed);
+  const std::int64_t tap = 16 * (s.c / s.groups);                                    // floats of one
   const std::int64_t lines = ceil_div(s.h, s.stride_h);                              // of the phase that has most
   Patches<T> all_taps = input_gradient_phase(dy, dx, s, 0, 0, accumulate).patches;   // no phase reaches farther than this
   all_taps.r = s.r, all_taps.s = s.s, all_taps.tap_h = s.dilation_h, all_taps.tap_w = s.dilation_w;
@@ -253,8 +262,8 @@ template <class T> void input_gradient(const T* dy, const T* w, T* dx, const Con
         const Phase<T> phase = input_gradient_phase(dy, dx, s, a, b, accumulate);
         const DepthwiseCut cut = strips_of(phase.patches, all_phases.vectors);
         const std::int64_t p = phase.patches.p, q = phase.patches.q;
-        const PackedTaps taps{packed + 16 * (phase.rows.last * s.s + phase.columns.last), -16 * s.s * phase.rows.step,
-                              -16 * phase.columns.step, 16 * s.r * s.s};
+        const PackedTaps taps{packed + tap * (phase.rows.last * s.s + phase.columns.last), -tap * s.s * phase.rows.step,
+                              -tap * phase.columns.step, tap * s.r * s.s};
         filter_block(phase.patches, taps, phase.out, cut, block, (image * p + min_of(p, i0)) * q,
                      (image * p + min_of(p, i0 + task_lines)) * q, scratch);
       }
@@ -277,9 +286,9 @@ void weight_gradient_of(const T* x, const T* dy, float* dw, const Conv2dShape& s
                         void* workspace) {
   const Patches<T> a = forward_patches(x, s, pro);
   const DepthwiseCut cut = depthwise_cut(a);
-  const CorrelateLine correlate = correlate_line_for(a.s, a.step_w, a.tap_w);
-  const std::int64_t all = ceil_div(s.c, 16), taps = s.r * s.s, count = slices(a, cut), pixels = slice_lines(a, cut) * a.q;
-  float* sums = static_cast<float*>(workspace);   // (slices, vectors, R, S, 16)
+  const CorrelateLine correlate = correlate_line_of(a.c, a.s, a.step_w, a.tap_w);
+  const std::int64_t all = ceil_div(s.c, 16), taps = s.r * s.s * a.c, count = slices(a, cut), pixels = slice_lines(a, cut) * a.q;
+  float* sums = static_cast<float*>(workspace);   // (slices, vectors, R, S, G, 16)
   parallel_for(count * cut.blocks, [&](std::int64_t task) {
     const std::int64_t slice = task / cut.blocks, block = task % cut.blocks, first = block * cut.vectors,
                        vectors = min_of(cut.vectors, all - first);
@@ -317,15 +326,17 @@ const DepthwiseTable depthwise_table{functions<float>, functions<bfloat16>};
 }   // namespace FOVEA_ISA
 
 #ifdef FOVEA_BASELINE
-bool is_depthwise(const Conv2dShape& s) {
+bool in_lanes(const Conv2dShape& s) {
   using namespace FOVEA_ISA;
-  if (s.groups != s.c || s.k != s.c || s.c < 2 || s.r > kMaxTapRows) return false;
+  const std::int64_t group = s.c / s.groups;
+  if (s.k != s.c || s.r > kMaxTapRows) return false;
+  if (group == 1 ? s.c < 2 : (group != 4 && group != 8) || s.c < 16) return false;
   return longest_strip(forward_patches<float>(nullptr, s, {}), 1) >= 1;
 }
 
 std::size_t depthwise_workspace_bytes(const Conv2dShape& s, ConvProduct product) {
   using namespace FOVEA_ISA;
-  std::int64_t floats = ceil_div(s.c, 16) * 16 * s.r * s.s;
+  std::int64_t floats = ceil_div(s.c, 16) * 16 * s.taps();
   if (product == ConvProduct::weight_gradient) {
     const Patches<float> a = forward_patches<float>(nullptr, s, {});
     floats *= slices(a, depthwise_cut(a));

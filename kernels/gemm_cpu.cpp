@@ -1,5 +1,8 @@
 // gemm_cpu.cpp: matrix product on the CPU. A matrix is a convolution's input of one row of m pixels with k channels, and a
 // 1x1 kernel: the driver is that of cpu/implicit_gemm.h, and this file only says where the matrices lie.
+//
+// A few rows times a large B that lies transposed, a linear layer's weights for a small batch, would write a packed copy of B for a handful of
+// products with it. There the product is turned around, C^T = B^T A^T: B is read where it lies, once, and A is packed.
 #include "kernels/gemm.h"
 
 #include "kernels/cpu/implicit_gemm.h"
@@ -32,7 +35,30 @@ FOVEA_INLINE std::int64_t wave(const GemmShape& s) {
   return max_of(1, min_of(s.batch, (std::int64_t{4} << 20) / max_of(1, floats)));
 }
 
+FOVEA_INLINE bool turned(const GemmShape& s) {
+  return s.batch == 1 && !s.transpose_a && s.transpose_b && s.m <= 32 && s.n >= 128 && s.k >= 128;
+}
+template <class T, class TC> void run_turned(const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace) {
+  float *packed = static_cast<float*>(workspace), *sums = packed + packed_floats(s.k, s.m);   // C^T (n, m)
+  const Patches<T> left{.x = b, .h = 1, .w = s.n, .c = s.k, .pixel = s.row_b(), .images = 1, .p = 1, .q = s.n};
+  const Weights<T> right{.w = a, .n = s.m, .step_n = s.row_a(), .step_c = 1};
+  multiply(left, right, Output<float>{.y = sums, .image_step = s.n * s.m, .row_step = s.n * s.m, .pixel_step = s.m, .e = {}}, Repeat{}, 1,
+           packed);
+  const Output<TC> out{.y = c, .image_step = 0, .row_step = 0, .pixel_step = s.row_c(), .e = e};
+  parallel_for(ceil_div(s.n, 64), [&](std::int64_t block) {
+    const std::int64_t n0 = 64 * block, n1 = min_of(s.n, n0 + 64);
+    for (std::int64_t i = 0; i < s.m; ++i)
+      for (std::int64_t n = n0; n < n1; n += 16) {
+        float lanes[16];
+        for (std::int64_t l = 0; l < 16; ++l) lanes[l] = n + l < n1 ? sums[(n + l) * s.m + i] : 0.f;
+        finish(F16::load(lanes), n1 - n, i * s.row_c(), n, out);
+      }
+    if (e.partials) tile_statistics(c + n0, s.m, n1 - n0, s.row_c(), e.partials + n0, e.partials + s.n + n0);
+  });
+}
+
 template <class T, class TC> void run(const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace) {
+  if (turned(s)) return run_turned(a, b, c, s, e, workspace);
   const std::int64_t m = one_matrix(s) ? s.m * s.batch : s.m;
   const Patches<T> left{.x = a, .h = 1, .w = m, .c = s.k, .pixel = s.row_a(), .images = 1, .p = 1, .q = m, .transposed = s.transpose_a};
   const Weights<T> right{.w = b, .n = s.n, .step_n = s.transpose_b ? s.row_b() : 1, .step_c = s.transpose_b ? 1 : s.row_b()};
@@ -50,6 +76,7 @@ const GemmTable gemm_table{run<float, float>, run<bfloat16, bfloat16>, run<bfloa
 
 #ifdef FOVEA_BASELINE
 template <class T> std::size_t gemm_workspace_bytes(Cpu, const GemmShape& s) {
+  if (FOVEA_ISA::turned(s)) return static_cast<std::size_t>(FOVEA_ISA::packed_floats(s.k, s.m) + s.n * s.m) * sizeof(float);
   const std::int64_t matrices = s.stride_b == 0 ? 1 : FOVEA_ISA::wave(s);
   return static_cast<std::size_t>(matrices * FOVEA_ISA::packed_floats(s.k, s.n)) * sizeof(float);
 }

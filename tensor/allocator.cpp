@@ -3,8 +3,9 @@
 // Classes: eight steps between powers of two, so a block is at most 1/8 larger than asked for (or 63 bytes), and the shapes
 // of a training step find the blocks of the step before. Blocks of 2 MiB and more are mapped by themselves, aligned to
 // huge pages; smaller ones come from the C library; those of a GPU, each from its toolkit.
-// What waits is bounded: in_use + cached stays below twice the most that was ever in use (at least kFloor). A request
-// that would break this first gives back all that waits, as after a change of batch size, when nobody will ask for the old blocks.
+// What waits is bounded: in_use + cached stays below twice the most that was ever in use (at least kFloor). A request that would break this
+// gets a block up to four times as large that waits: inference has many sizes, few at a time. If none does, all that waits is given back first, as
+// after a change of batch size, when nobody will ask for the old blocks.
 #include "tensor/allocator.h"
 
 #include <sys/mman.h>
@@ -173,7 +174,7 @@ class Allocator {
   }
 
   std::shared_ptr<Storage> allocate(std::size_t bytes) {
-    const std::size_t block = size_class(std::min(bytes, kLargest));
+    std::size_t block = size_class(std::min(bytes, kLargest));
     void* data = bytes <= kLargest ? take(bytes, block) : nullptr;
     if (!data)
       throw Error(detail::join("out of memory on ", name_of(device_), ": asked for ", mebibytes(bytes), " with ",
@@ -231,12 +232,15 @@ class Allocator {
   }
 
  private:
-  void* take(std::size_t bytes, std::size_t block) {
+  /// `block` becomes what it is in the end.
+  void* take(std::size_t bytes, std::size_t& block) {
     const std::lock_guard lock(mutex_);
     void* data = pool_ ? reuse(*pool_, block) : nullptr;
     if (!data) data = reuse(free_, block);
+    const bool much = count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block));
+    if (!data && much && !pool_)
+      if (const std::size_t larger = larger_than(block); larger > 0) data = reuse(free_, block = larger);
     if (!data) {
-      const bool much = count_.in_use + cached_ + block > std::max(kFloor, 2 * std::max(count_.most, count_.in_use + block));
       if (much && !pool_) give_back();
       data = from_system(pool_ ? block : bytes, block);   // of a pool any tensor of that class will take it
     }
@@ -259,6 +263,14 @@ class Allocator {
     list->second.pop_back();
     cached_ -= block;
     return data;
+  }
+
+  /// The smallest class of up to four times that size in which a block waits; 0 if there is none.
+  std::size_t larger_than(std::size_t block) const {
+    std::size_t best = 0;
+    for (const auto& [size, list] : free_)
+      if (!list.empty() && size > block && size <= 4 * block && (best == 0 || size < best)) best = size;
+    return best;
   }
 
   void keep(void* data, std::size_t block) {

@@ -64,7 +64,7 @@ const std::vector<Conv2dShape> kShapes = {
     {.n = 1, .h = 3, .w = 3, .c = 1100, .k = 9, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},   // by taps
     {.n = 1, .h = 2, .w = 3, .c = 3300, .k = 5, .r = 2, .s = 1, .pad_h = 1},               // by channels
     {.n = 0, .h = 5, .w = 5, .c = 3, .k = 4, .r = 3, .s = 3},
-    // One filter a channel: kernels of their own from here on (IsDepthwise below names the first).
+    // One filter a channel, or 4 or 8: kernels of their own from here on (WhichAreComputedInLanes below names the first).
     {.n = 2, .h = 14, .w = 14, .c = 33, .k = 33, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 33},
     {.n = 1, .h = 15, .w = 13, .c = 17, .k = 17, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .groups = 17},
     {.n = 3, .h = 11, .w = 18, .c = 3, .k = 3, .r = 5, .s = 5, .pad_h = 2, .pad_w = 2, .groups = 3},
@@ -115,11 +115,23 @@ const std::vector<Conv2dShape> kShapes = {
      .pad_w = 1,
      .groups = 64},   // several tasks, each across images
     {.n = 0, .h = 5, .w = 5, .c = 3, .k = 3, .r = 3, .s = 3, .groups = 3},
-    // Those two are not: a channel multiplier, and a reach that no line buffer holds.
+    {.n = 2, .h = 7, .w = 14, .c = 32, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 8},
+    {.n = 2, .h = 9, .w = 11, .c = 40, .k = 40, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 5},
+    {.n = 1, .h = 15, .w = 13, .c = 20, .k = 20, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .groups = 5},
+    {.n = 3, .h = 8, .w = 20, .c = 24, .k = 24, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .groups = 3},
+    {.n = 1, .h = 6, .w = 5, .c = 16, .k = 16, .r = 1, .s = 1, .groups = 2},
+    {.n = 1, .h = 9, .w = 8, .c = 28, .k = 28, .r = 5, .s = 4, .stride_h = 1, .stride_w = 3, .pad_h = 2, .pad_w = 1, .groups = 7},
+    {.n = 2, .h = 7, .w = 9, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 2, .pad_w = 3, .dilation_h = 2, .dilation_w = 3, .groups = 2},
+    {.n = 1, .h = 5, .w = 6, .c = 16, .k = 16, .r = 2, .s = 2, .stride_h = 3, .stride_w = 2, .groups = 4},   // gaps
+    {.n = 1, .h = 3, .w = 700, .c = 72, .k = 72, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 9},
+    {.n = 0, .h = 5, .w = 5, .c = 16, .k = 16, .r = 3, .s = 3, .groups = 4},
+    // Those are not: channel multipliers, few channels, and a reach that no line buffer holds.
+    {.n = 1, .h = 5, .w = 4, .c = 16, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 4},
+    {.n = 1, .h = 5, .w = 4, .c = 8, .k = 8, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 2},
     {.n = 1, .h = 6, .w = 7, .c = 9, .k = 18, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 9},
     {.n = 1, .h = 130, .w = 130, .c = 2, .k = 2, .r = 2, .s = 2, .dilation_h = 110, .dilation_w = 110, .groups = 2},
 };
-constexpr std::size_t kFirstDepthwise = 25, kLastDepthwise = 41;
+constexpr std::size_t kFirstInLanes = 25, kLastInLanes = 51;
 /// Those that Reference's seven loops do in milliseconds.
 bool small(const Conv2dShape& s) { return s.rows() * s.taps() * s.k < 3'000'000; }
 
@@ -175,9 +187,9 @@ template <class T> void check_all() {
 TEST(Conv2d, FollowsTheDefinition) { check_all<float>(); }
 TEST(Conv2d, FollowsTheDefinitionBf16) { check_all<bfloat16>(); }
 
-TEST(Conv2d, IsDepthwise) {
+TEST(Conv2d, WhichAreComputedInLanes) {
   for (std::size_t i = 0; i < kShapes.size(); ++i)
-    EXPECT_EQ(is_depthwise(kShapes[i]), i == 12 || (i >= kFirstDepthwise && i <= kLastDepthwise)) << i << ' ' << name(kShapes[i]);
+    EXPECT_EQ(in_lanes(kShapes[i]), i == 12 || (i >= kFirstInLanes && i <= kLastInLanes)) << i << ' ' << name(kShapes[i]);
 }
 
 TEST(Conv2d, SmallIntegersAreExact) {

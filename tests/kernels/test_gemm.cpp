@@ -36,10 +36,14 @@ std::vector<GemmShape> shapes() {
                          {0, 3, 2},
                          {3, 0, 2},
                          {101, 300, 1100},
-                         {7, 48, 512}})
+                         {7, 48, 512},
+                         {1, 300, 520},   // these three are turned around where B is transposed
+                         {17, 130, 3100},
+                         {32, 128, 128}})
     list.push_back({.m = m, .n = n, .k = k});
   // padded rows
   list.push_back({.m = 19, .n = 21, .k = 23, .lda = 31, .ldb = 37, .ldc = 40});
+  list.push_back({.m = 9, .n = 150, .k = 200, .lda = 231, .ldb = 237, .ldc = 160});
   // batches: apart, repeating B, repeating A, one tall matrix
   list.push_back({.m = 5, .n = 6, .k = 7, .batch = 4, .stride_a = 40, .stride_b = 50, .stride_c = 60});
   list.push_back({.m = 5, .n = 6, .k = 7, .batch = 3, .stride_a = 41, .stride_b = 0, .stride_c = 33});
@@ -59,22 +63,27 @@ TEST(Gemm, IsTheTextbookLoopBitForBit) {
       EXPECT_EQ(first_difference(run(a, b, c, s), chain(a, b, c, s)), -1)
           << name(s) << ' ' << isa_name(isa);   // gaps between rows stay as they were
     }
-    const GemmShape s{.m = 19, .n = 21, .k = 23, .ldc = 40};   // and epilogues are done operation by operation
-    const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
-               residual = random_values<float>(size_c(s), 4), scale = random_values<float>(s.n, 5), shift = random_values<float>(s.n, 6);
-    for (int parts = 0; parts < 16; ++parts) {
-      const Epilogue<float> e{.scale = parts & 1 ? scale.data() : nullptr,
-                              .shift = parts & 2 ? shift.data() : nullptr,
-                              .residual = parts & 4 ? residual.data() : nullptr,
-                              .activation = parts & 8 ? Activation::relu : Activation::none,
-                              .accumulate = parts == 0};
-      EXPECT_EQ(first_difference(run(a, b, c, s, e), chain(a, b, c, s, e)), -1) << parts << ' ' << isa_name(isa);
-    }
+    // and epilogues are done operation by operation
+    for (const GemmShape& s :
+         {GemmShape{.m = 19, .n = 21, .k = 23, .ldc = 40}, {.m = 18, .n = 141, .k = 130, .transpose_b = true, .ldc = 150}})
+      for (int parts = 0; parts < 16; ++parts) {
+        const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
+                   residual = random_values<float>(size_c(s), 4), scale = random_values<float>(s.n, 5),
+                   shift = random_values<float>(s.n, 6);
+        const Epilogue<float> e{.scale = parts & 1 ? scale.data() : nullptr,
+                                .shift = parts & 2 ? shift.data() : nullptr,
+                                .residual = parts & 4 ? residual.data() : nullptr,
+                                .activation = parts & 8 ? Activation::relu : Activation::none,
+                                .accumulate = parts == 0};
+        EXPECT_EQ(first_difference(run(a, b, c, s, e), chain(a, b, c, s, e)), -1) << parts << ' ' << isa_name(isa);
+      }
   }
 }
 
 TEST(Gemm, BitsAreTheSameForEveryThreadCountAndInstructionSet) {
-  for (const GemmShape& s : {GemmShape{.m = 101, .n = 300, .k = 1100}, {.m = 300, .n = 10, .k = 64, .transpose_b = true}}) {
+  for (const GemmShape& s : {GemmShape{.m = 101, .n = 300, .k = 1100},
+                             {.m = 300, .n = 10, .k = 64, .transpose_b = true},
+                             {.m = 20, .n = 200, .k = 1100, .transpose_b = true}}) {
     const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3);
     const auto partials = [&](std::vector<float>& p) {
       p.assign(static_cast<std::size_t>(2 * stat_tiles(s.m) * s.n), -1.f);
@@ -144,8 +153,13 @@ TEST(Gemm, EpiloguesFollowTheDefinitionBf16) { check_epilogues<bfloat16, bfloat1
 TEST(Gemm, EpiloguesFollowTheDefinitionBf16ToFloat) { check_epilogues<bfloat16, float>(); }
 
 TEST(Gemm, PartialsAreThoseOfTheRoundedOutput) {
-  for (int64_t m : {1, 95, 96, 97, 200}) {
-    const GemmShape s{.m = m, .n = 19, .k = 33};
+  for (const GemmShape& s : {GemmShape{.m = 1, .n = 19, .k = 33},
+                             {.m = 95, .n = 19, .k = 33},
+                             {.m = 96, .n = 19, .k = 33},
+                             {.m = 97, .n = 19, .k = 33},
+                             {.m = 200, .n = 19, .k = 33},
+                             {.m = 20, .n = 150, .k = 140, .transpose_b = true}}) {
+    const int64_t m = s.m;
     const auto a = random_values<bfloat16>(m * s.k, 1), b = random_values<bfloat16>(s.k * s.n, 2);
     std::vector<float> partials(static_cast<std::size_t>(2 * stat_tiles(m) * s.n), -1.f);
     const auto y = run(a, b, std::vector<bfloat16>(static_cast<std::size_t>(m * s.n)), s, {.partials = partials.data()});

@@ -14,7 +14,7 @@ groups() {
   done <<'TEXT'
 4 gemm --only linear
 27 conv --set resnet
-18 conv --set grouped
+24 conv --set grouped
 21 elementwise
 18 norm
 12 attention
