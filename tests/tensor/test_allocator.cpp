@@ -102,6 +102,19 @@ TEST(Allocator, WhatIsKeptIsBounded) {
   EXPECT_EQ(memory_statistics().cached, 0u);
 }
 
+/// As in inference: many sizes, one at a time, together more than may wait.
+TEST(Allocator, ALargerBlockServesBeforeTheSystemIsAsked) {
+  if (!caches()) GTEST_SKIP() << "the allocator asks the system for every block";
+  const auto pass = [] {
+    const std::size_t before = memory_statistics().from_system;
+    for (std::size_t mebibytes = 500; mebibytes < 1000; mebibytes += 60) allocate(mebibytes * kMiB);
+    return memory_statistics().from_system - before;
+  };
+  pass(), pass(), pass();   // what is too small for the largest has been given back
+  EXPECT_EQ(pass(), 0u);
+  release_cached_memory();
+}
+
 TEST(Allocator, ManyThreads) {
   const std::size_t in_use = memory_statistics().in_use;
   std::vector<std::thread> threads;
