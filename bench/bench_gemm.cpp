@@ -47,6 +47,7 @@ std::vector<Case> cases(const Settings& s) {
   linear("the main job's", 128, 64, 10);
   linear("ResNet-50's", 128 * rows, 2048, 1000);
   linear("AlexNet's fc6", 128 * rows, 9216, 4096);
+  linear("the same", 16, 9216, 4096);
   linear("a ViT's MLP", 1568 * rows, 384, 1536);
   std::erase_if(all, [&](const Case& c) { return c.name.find(s.only) == std::string::npos; });
   return all;

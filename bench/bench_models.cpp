@@ -37,11 +37,10 @@ class Network {
   void infer() {
     net_->eval();
     const NoGrad no_grad;
-    if (!gpu_ || !ran_) logits_ = (*net_)(Variable(images_)).value();   // takes memory from the device, so it is not recorded at once
-    if (!gpu_) return;
-    if (ran_ && !inference_) inference_.emplace([this] { logits_ = (*net_)(Variable(images_)).value(); });
-    if (inference_) inference_->launch();
-    ran_ = true;
+    const auto pass = [this] { logits_ = (*net_)(Variable(images_)).value(); };
+    if (!gpu_ || !logits_.defined()) return pass();   // a GPU's first takes memory from the device, so it is not the one that is recorded
+    if (!inference_) inference_.emplace(pass);
+    inference_->launch();
   }
   void train() {
     net_->train();
@@ -65,7 +64,7 @@ class Network {
     return {.loss = loss.value(), .predicted = vision::predicted_classes(logits.value())};
   }
 
-  bool gpu_, ran_ = false;
+  bool gpu_;
   std::unique_ptr<vision::Classifier> net_;
   optim::SGD sgd_;
   Tensor images_, labels_, logits_;

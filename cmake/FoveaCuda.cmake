@@ -2,7 +2,7 @@
 # is linked:
 #   fovea_device          what every program gets: fovea_cuda where FOVEA_CUDA is ON, else fovea_without_cuda
 #   fovea_cuda            the .cu files of kernels/, compiled by nvcc (ON) or, for the emulated device, by the C++ compiler (EMULATED)
-#                         FOVEA_CUBLAS puts cuBLAS beside them, which benches and the emulated device have in any case
+#                         FOVEA_CUBLAS puts cuBLAS beside them, which builds of benches have unless told otherwise, and the emulated device always
 #   fovea_without_cuda    stand-ins that throw, made from the names of the Cpu kernels
 #   fovea_emulated(T)     program T once more, as T_emulated, from the same objects: on the emulated device
 #

@@ -5,6 +5,9 @@
 //   dx[n,h,w,c] = sum_{p,q,r,s: (p,r) -> h, (q,s) -> w}  dy[n,p,q,c] w[c,r,s]
 //   dw[c,r,s]   = sum_{n,p,q}  dy[n,p,q,c] x[n,h,w,c]
 //
+// On the CPU also groups of G = 4 or 8 channels with as many filters: the same with one more sum, over the G channels of the group (of dx: its G
+// filters), behind those over r and s; w (c, r, s, G).
+//
 // Sifre 2014, "Rigid-Motion Scattering for Image Classification" (thesis), section 6.2; Howard et al. 2017, "MobileNets", Eq. (3). r s
 // multiply-adds an output, Eq. (4): few for the 8 B a pixel that must move, so the speed of memory is what can be reached.
 #pragma once

@@ -35,8 +35,9 @@ FOVEA_INLINE std::int64_t wave(const GemmShape& s) {
   return max_of(1, min_of(s.batch, (std::int64_t{4} << 20) / max_of(1, floats)));
 }
 
+/// From 16 MB of B on, 1.25 to 1.8 times as fast for every number of rows up to 32; where a cache holds the packed copy, slower.
 FOVEA_INLINE bool turned(const GemmShape& s) {
-  return s.batch == 1 && !s.transpose_a && s.transpose_b && s.m <= 32 && s.n >= 128 && s.k >= 128;
+  return s.batch == 1 && !s.transpose_a && s.transpose_b && s.m <= 32 && s.n * s.k >= 4'000'000;
 }
 template <class T, class TC> void run_turned(const T* a, const T* b, TC* c, const GemmShape& s, const Epilogue<TC>& e, void* workspace) {
   float *packed = static_cast<float*>(workspace), *sums = packed + packed_floats(s.k, s.m);   // C^T (n, m)

@@ -65,6 +65,17 @@ template <int U> FOVEA_INLINE void filter_some(const Line& l, std::int64_t j, fl
   for (int u = 0; u < U; ++u) sum[u].store(out + u * step);
 }
 
+/// some.template operator()<U>(j) for all n outputs of a line, U of them from j on at a time.
+template <int S, class F> FOVEA_INLINE void slide_along(std::int64_t n, const F& some) {
+  std::int64_t j = 0;
+  if constexpr (kSlide == 8 && S > 2)   // 7, 14, 28: nothing is left over
+    if (n % 8 != 0 && n % 7 == 0)
+      for (; j < n; j += 7) some.template operator()<7>(j);
+  for (; j + kSlide <= n; j += kSlide) some.template operator()<kSlide>(j);
+  for (; j + 2 <= n; j += 2) some.template operator()<2>(j);
+  if (j < n) some.template operator()<1>(j);
+}
+
 /// n outputs of a line, 16 floats each, `out_step` apart. S = 0: any.
 template <int S, int Step> void filter_line(const Line& l, std::int64_t n, float* out, std::int64_t out_step) {
   const auto some = [&]<int U>(std::int64_t j) __attribute__((always_inline)) {
@@ -74,13 +85,7 @@ template <int S, int Step> void filter_line(const Line& l, std::int64_t n, float
     else
       filter_some<S, Step, U>(l, j, out + j * out_step, out_step);
   };
-  std::int64_t j = 0;
-  if constexpr (kSlide == 8 && S > 2)   // 7, 14, 28: nothing is left over
-    if (n % 8 != 0 && n % 7 == 0)
-      for (; j < n; j += 7) some.template operator()<7>(j);
-  for (; j + kSlide <= n; j += kSlide) some.template operator()<kSlide>(j);
-  for (; j + 2 <= n; j += 2) some.template operator()<2>(j);
-  if (j < n) some.template operator()<1>(j);
+  slide_along<S>(n, some);
 }
 
 using FilterLine = void (*)(const Line&, std::int64_t, float*, std::int64_t);

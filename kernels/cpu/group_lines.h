@@ -1,5 +1,6 @@
 // group_lines.h: the inner loops of depthwise_lines.h for groups of G = 4 or 8 channels and as many filters: 16 / G groups lie in a vector. What a
-// channel gives to the filters of its group is a multiply-add of the vector in which that channel stands in every lane of its group.
+// channel gives to the filters of its group is a multiply-add of the vector in which that channel stands in every lane of its group. Xie et al. 2017,
+// "Aggregated Residual Transformations for Deep Neural Networks", Fig. 3 (c): 32 groups, of 4 channels in the first stage and 8 in the second.
 //
 // Filters are (.., G, 16): of tap (r, t), channel c of each group, vector w[r * w_r + t * w_s + 16 c] has what the lanes' filters multiply it with.
 #pragma once
@@ -74,12 +75,7 @@ template <int G, int S, int Step> void filter_group_line(const Line& l, std::int
     else
       filter_groups<G, S, Step, U>(l, j, out + j * out_step, out_step);
   };
-  std::int64_t j = 0;
-  if constexpr (kSlide == 8 && S > 2)   // 7, 14, 28: nothing is left over
-    if (n % 8 != 0 && n % 7 == 0)
-      for (; j < n; j += 7) some.template operator()<7>(j);
-  for (; j + kSlide <= n; j += kSlide) some.template operator()<kSlide>(j);
-  for (; j < n; ++j) some.template operator()<1>(j);
+  slide_along<S>(n, some);
 }
 template <int G> FOVEA_INLINE FilterLine filter_group_line_for(std::int64_t s, std::int64_t step, std::int64_t tap) {
   if (tap == 1 && step == 1 && s == 1) return filter_group_line<G, 1, 1>;

@@ -12,7 +12,7 @@ groups() {
     expect 0 "$program" $group --once --device "$where" --precision "$precision"
     [ "$(grep -c ' ran$' out)" = "$cases" ] || fail "$group on $where in $precision: expected $cases cases"
   done <<'TEXT'
-4 gemm --only linear
+5 gemm --only linear
 27 conv --set resnet
 24 conv --set grouped
 21 elementwise
