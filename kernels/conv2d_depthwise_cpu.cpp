@@ -206,7 +206,7 @@ void filter_block(const Patches<T>& a, const PackedTaps& w, const Output<T>& out
                     continue;
                   }
                 filter(line, count, scratch.line, 16);
-                for (std::int64_t k = 0; k < count; ++k) finish(F16::load(scratch.line + 16 * k), n, at + k * out.pixel_step, channel, out);
+                finish_rows(scratch.line, 16, count, min_of(n, 16), channel, out, [&](std::int64_t k) { return at + k * out.pixel_step; });
               }
             });
 }

@@ -48,12 +48,9 @@ template <class T, class TC> void run_turned(const T* a, const T* b, TC* c, cons
   const Output<TC> out{.y = c, .image_step = 0, .row_step = 0, .pixel_step = s.row_c(), .e = e};
   parallel_for(ceil_div(s.n, 64), [&](std::int64_t block) {
     const std::int64_t n0 = 64 * block, n1 = min_of(s.n, n0 + 64);
-    for (std::int64_t i = 0; i < s.m; ++i)
-      for (std::int64_t n = n0; n < n1; n += 16) {
-        float lanes[16];
-        for (std::int64_t l = 0; l < 16; ++l) lanes[l] = n + l < n1 ? sums[(n + l) * s.m + i] : 0.f;
-        finish(F16::load(lanes), n1 - n, i * s.row_c(), n, out);
-      }
+    float tile[32 * 64];   // C (m, 64)
+    transpose(sums + n0 * s.m, s.m, n1 - n0, s.m, tile, 64);
+    finish_rows(tile, 64, s.m, n1 - n0, n0, out, [&](std::int64_t i) { return i * s.row_c(); });
     if (e.partials) tile_statistics(c + n0, s.m, n1 - n0, s.row_c(), e.partials + n0, e.partials + s.n + n0);
   });
 }

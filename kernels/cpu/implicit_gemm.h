@@ -3,9 +3,10 @@
 // Tasks are blocks of 96 rows by some columns, cut by the shape alone. A task gathers its rows (patches.h), then walks over
 // the panels of B (panels.h), and for each over the 96 / kMr strips of rows: a panel is read from memory once and then
 // comes from the second-level cache. When k is long it is cut, and the partial tiles wait in floats between the cuts: the
-// chain of each element goes on where it stopped. The finished tile, still in the first-level cache, takes the epilogue.
+// chain of each element goes on where it stopped. The finished tile takes the epilogue in registers (output.h).
 #pragma once
 
+#include "kernels/cpu/output.h"
 #include "kernels/cpu/panels.h"
 #include "kernels/cpu/statistics.h"
 
@@ -14,14 +15,6 @@ namespace {
 
 constexpr std::int64_t kResident = 64 * 1024;   // floats of B that stay in the second-level cache
 constexpr std::int64_t kCutColumns = 256;       // columns of a task whose k is cut: its partial tiles take 96 KB
-
-/// Y[m, n] lies at y[image * image_step + i * row_step + j * pixel_step + n].
-template <class TC> struct Output {
-  TC* y;
-  std::int64_t image_step, row_step, pixel_step;
-  Epilogue<TC> e;
-  std::int64_t partials_n = 0;   // channels of a row of e.partials
-};
 
 /// Several products of one shape: the matrices of a batch, or the groups of a convolution. What to add from one to the next.
 struct Repeat {
@@ -34,34 +27,6 @@ struct Scratch {
   alignas(64) float slab[kSlab + kSlack];
   alignas(64) float tiles[kRows * kCutColumns];
 };
-
-/// Nothing but the sum is to be written.
-template <class TC> FOVEA_INLINE bool plain(const Epilogue<TC>& e) {
-  return !e.scale && !e.shift && !e.residual && e.activation == Activation::none && !e.accumulate;
-}
-
-/// The first n (or 16) of the finished sums `v` to y[at + channel ..]: the epilogue, and rounding.
-template <class TC> FOVEA_INLINE void finish(F16 v, std::int64_t n, std::int64_t at, std::int64_t channel, const Output<TC>& out) {
-  const Epilogue<TC>& e = out.e;
-  TC* y = out.y + at + channel;
-  if (e.accumulate) {
-    v = load_some(y, n) + v;
-  } else if (!plain(e)) {
-    if (e.scale)
-      v = e.shift ? fma(load_some(e.scale + channel, n), v, load_some(e.shift + channel, n)) : load_some(e.scale + channel, n) * v;
-    else if (e.shift)
-      v = v + load_some(e.shift + channel, n);
-    if (e.residual) v = v + load_some(e.residual + at + channel, n);
-    v = activate(e.activation, v);
-  }
-  store_some(y, v, n);
-}
-
-/// One finished row of a tile to y at `at`.
-template <class TC>
-FOVEA_INLINE void finish_row(const float* tile, std::int64_t cols, std::int64_t n0, std::int64_t at, const Output<TC>& out) {
-  for (std::int64_t j = 0; j < cols; j += 16) finish(load_some(tile + j, cols - j), cols - j, at, n0 + j, out);
-}
 
 /// Rows [m0, m1), columns [n0, n1) of one product; b: its packed panels.
 template <class T, class TC>
@@ -81,8 +46,6 @@ void multiply_block(const Patches<T>& a, const float* b, std::int64_t n, const O
   const Cut size = first_cut(a);
   Cut cut = size;
   const bool whole = size.r == a.r && size.s == a.s && size.c == a.c;
-  // Whole tiles of plain floats go from the registers straight to y, if its rows are evenly spaced.
-  const bool straight = whole && plain(out.e) && out.row_step == a.q * out.pixel_step && out.image_step == a.p * out.row_step;
   // With few rows of B, all its panels stay in the second-level cache: then y is written row by row, as memory likes it.
   const bool strips_first = (n1 - n0) * a.taps() <= kResident;
   bool first = true;
@@ -95,20 +58,21 @@ void multiply_block(const Patches<T>& a, const float* b, std::int64_t n, const O
     const auto strip_times_panel = [&](std::int64_t i, std::int64_t j) {
       const std::int64_t width = panel_width(n, j), cols = min_of(width, n - j);
       const float* panel = b + j * a.taps() + k0 * width;
-      float* tile = whole ? scratch.tiles : scratch.tiles + (j - n0) * kRows + i * width;
-      std::int64_t ldc = width;
-      bool direct = false;
-      if constexpr (std::is_same_v<TC, float>) {
-        direct = straight && cols == width && i + kMr <= rows;
-        if (direct) tile = out.y + at[i] + j, ldc = out.pixel_step;
-      }
+      float* tile = whole ? scratch.tiles : scratch.tiles + (j - n0) * kRows + i * width;   // between the cuts
+      const float* start = first ? nullptr : tile;
       const std::int64_t* ahead = block.in_place && j == n0 && i + kMr < rows ? block.row + i + kMr : nullptr;
+      const auto multiply_strip = [&]<int NV>(std::integral_constant<int, NV>) {
+        const std::int64_t tile_rows = min_of(kMr, rows - i);
+        const auto ends_as = [&](const auto& end) { multiply_rows<NV>(block.base, block.row + i, block.runs, panel, start, end, ahead); };
+        if (more) return ends_as(Sums{tile});
+        if (finishes_in_registers(out.e)) return ends_as(Finish<TC>{out, at + i, j, tile_rows, cols});
+        ends_as(Sums{tile});
+        finish_rows(tile, width, tile_rows, cols, j, out, [&](std::int64_t l) { return at[i + l]; });
+      };
       if (width == kNr)
-        multiply_rows<2>(block.base, block.row + i, block.runs, panel, tile, ldc, !first, ahead);
+        multiply_strip(std::integral_constant<int, 2>{});
       else
-        multiply_rows<1>(block.base, block.row + i, block.runs, panel, tile, ldc, !first, ahead);
-      if (more || direct) return;
-      for (std::int64_t l = 0; l < min_of(kMr, rows - i); ++l) finish_row(tile + l * width, cols, j, at[i + l], out);
+        multiply_strip(std::integral_constant<int, 1>{});
     };
     if (strips_first)
       for (std::int64_t i = 0; i < rows; i += kMr)

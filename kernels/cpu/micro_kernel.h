@@ -11,48 +11,59 @@
 #pragma once
 
 #include "kernels/cpu/simd.h"
-#include "kernels/fusion.h"
 
 namespace fovea::kernels::FOVEA_ISA {
 namespace {
 
 constexpr int kMr = kWidth == 16 ? 12 : kWidth == 8 ? 6 : 4;
 constexpr int kNr = 2 * kWidth;   // a panel has kNr columns, or kWidth when that is all that is left
-static_assert(kStatRows % kMr == 0);
 
 /// How k walks along a row of A: k = (r, s, c) with c adjacent. A[i,k] = base[row[i] + r * stride_r + s * stride_s + c].
 struct Runs {
   std::int64_t r, stride_r, s, stride_s, length;
 };
 
-/// c (kMr, NV * kWidth; rows ldc apart) = A (kMr rows) * B, or += with `add`: then the chains go on where c has them.
-/// b: packed panel, NV * kWidth floats per k. ahead: if not null, the kMr rows of A that are next, to be fetched meanwhile.
-template <int NV>
-[[gnu::noinline]] void multiply_rows(const float* base, const std::int64_t* row, const Runs& runs, const float* b, float* c,
-                                     std::int64_t ldc, bool add, const std::int64_t* ahead) {
-  Native acc[kMr][NV];
-  if (add) {
+/// The sums of a tile, in registers.
+template <int NV> using Tile = Native[kMr][NV];
+
+/// How a product of rows ends: its sums to c, a scratch tile. (Or finished, to where they belong: Finish of output.h.)
+struct Sums {
+  float* c;                                               // (kMr, NV * kWidth)
+  template <int NV> FOVEA_INLINE void expect() const {}   // asks for what take() touches, to arrive while k runs
+  template <int NV> FOVEA_INLINE void take(Tile<NV>& acc) const {
 #pragma GCC unroll 16
     for (int i = 0; i < kMr; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) acc[i][j] = load(c + i * ldc + j * kWidth);
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < kMr; ++i) {
-#pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) acc[i][j] = Native{};
-      for (int j = 0; j < NV * kWidth; j += 16) __builtin_prefetch(c + i * ldc + j, 1);   // arrives while k runs
-    }
+      for (int j = 0; j < NV; ++j) store(c + (i * NV + j) * kWidth, acc[i][j]);
   }
+};
+
+/// end takes the kMr x (NV * kWidth) sums A (kMr rows) * B. start: if not null, a scratch tile of sums that their chains go on from.
+/// b: packed panel, NV * kWidth floats per k. ahead: if not null, the kMr rows of A that are next, to be fetched meanwhile.
+template <int NV, class End>
+[[gnu::noinline]] void multiply_rows(const float* base, const std::int64_t* row, const Runs& runs, const float* b, const float* start,
+                                     const End& end, const std::int64_t* ahead) {
+  Tile<NV> acc;
+#pragma GCC unroll 16
+  for (int i = 0; i < kMr; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j] = Native{};
+  if (start) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kMr; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] = load(start + (i * NV + j) * kWidth);
+  }
+  end.template expect<NV>();
   for (std::int64_t r = 0; r < runs.r; ++r)
     for (std::int64_t s = 0; s < runs.s; ++s) {
-      const float* end = base + r * runs.stride_r + s * runs.stride_s + runs.length;
+      const float* run = base + r * runs.stride_r + s * runs.stride_s + runs.length;
       const float* a[kMr];   // ends of the runs: one register then both counts and indexes, from -length up to 0
 #pragma GCC unroll 16
-      for (int i = 0; i < kMr; ++i) a[i] = end + row[i];
+      for (int i = 0; i < kMr; ++i) a[i] = run + row[i];
       if (ahead)
         for (int i = 0; i < kMr; ++i)
-          for (std::int64_t k = -runs.length; k < 0; k += 16) __builtin_prefetch(end + ahead[i] + k);
+          for (std::int64_t k = -runs.length; k < 0; k += 16) __builtin_prefetch(run + ahead[i] + k);
       for (std::int64_t k = -runs.length; k < 0; ++k) {
         Native bk[NV];
 #pragma GCC unroll 2
@@ -66,10 +77,7 @@ template <int NV>
         }
       }
     }
-#pragma GCC unroll 16
-  for (int i = 0; i < kMr; ++i)
-#pragma GCC unroll 2
-    for (int j = 0; j < NV; ++j) store(c + i * ldc + j * kWidth, acc[i][j]);
+  end.template take<NV>(acc);
 }
 
 /// c (MR, NV * kWidth; rows ldc apart) = sum over `pixels` of the outer product of MR floats at a[offset[p]] and a row of b

@@ -16,7 +16,8 @@
 namespace fovea::kernels::FOVEA_ISA {
 namespace {
 
-constexpr std::int64_t kRows = kStatRows;    // rows of a block
+constexpr std::int64_t kRows = kStatRows;   // rows of a block
+static_assert(kRows % kMr == 0);
 constexpr std::int64_t kSlab = 104 * 1024;   // floats of a slab: 416 KB of the second-level cache
 constexpr std::int64_t kSlack = 64;          // the last register tile may read (and ignore) what lies behind
 
@@ -91,10 +92,13 @@ template <class T> bool next_cut(const Patches<T>& a, const Cut& size, Cut& cut)
   return cut.r0 < a.r;
 }
 
-template <class T> FOVEA_INLINE F16 load_some(const T* p, std::int64_t n) {   // the first min(n, 16); the other lanes are 0
-  return n >= 16 ? F16::load(p) : F16::load_first(p, n);
+/// The first n, or all; the other lanes are 0.
+template <class V = F16, class T> FOVEA_INLINE V load_some(const T* p, std::int64_t n) {
+  return n >= V::kCount ? V::load(p) : V::load_first(p, n);
 }
-template <class T> FOVEA_INLINE void store_some(T* p, F16 v, std::int64_t n) { n >= 16 ? v.store(p) : v.store_first(p, n); }
+template <class T, int N> FOVEA_INLINE void store_some(T* p, Lanes<N> v, std::int64_t n) {
+  n >= v.kCount ? v.store(p) : v.store_first(p, n);
+}
 
 template <class T> FOVEA_INLINE void copy_floats(const T* from, float* to, std::int64_t n) {
   std::int64_t i = 0;

@@ -2,7 +2,7 @@
 //
 //   Native   one hardware register of floats, a GNU vector type: kWidth = 16 (AVX-512), 8 (AVX2) or 4 (baseline) lanes.
 //            Arithmetic is the compiler's; micro-kernels hold their register tile in these.
-//   F16      16 virtual lanes = 1, 2 or 4 Native. Everything that sums across elements uses these, so that the order of
+//   F16      16 virtual lanes = 1, 2 or 4 Native, as Lanes<1>, <2>, <4>. Everything that sums across elements uses these, so that the order of
 //            every sum, and with it every bit, is the same for AVX2 and AVX-512.
 //
 // The one multiply-add is fma(a, b, c); the build has -ffp-contract=off, so nothing is fused behind our back. The
@@ -112,61 +112,69 @@ FOVEA_INLINE Native where_positive(Native m, Native yes, Native no) {
 FOVEA_INLINE NativeInt first_lanes(std::int64_t n) { return NativeInt{0, 1, 2, 3, 4, 5, 6, 7} < std::int32_t(n) - NativeInt{}; }
 #endif
 
-/// 16 virtual lanes.
-struct F16 {
-  static constexpr int kParts = 16 / kWidth;
+/// Vectors side by side as one: a row of a register tile, or the 16 virtual lanes.
+template <int Parts> struct Lanes {
+  static constexpr int kParts = Parts, kCount = Parts * kWidth;
   Native v[kParts];
 
-  FOVEA_INLINE F16() : v{} {}
-  FOVEA_INLINE explicit F16(float x) {
+  FOVEA_INLINE Lanes() : v{} {}
+  FOVEA_INLINE explicit Lanes(float x) {
     for (auto& part : v) part = broadcast(x);
   }
-  template <class T> FOVEA_INLINE static F16 load(const T* p) {
-    F16 r;
+  template <class T> FOVEA_INLINE static Lanes load(const T* p) {
+    Lanes r;
     for (int i = 0; i < kParts; ++i) r.v[i] = FOVEA_ISA::load(p + i * kWidth);
     return r;
   }
-  /// The first n < 16 elements; the other lanes are `fill`. Reads nothing past p[n - 1].
-  template <class T> FOVEA_INLINE static F16 load_first(const T* p, std::int64_t n, float fill = 0.f) {
-    float lanes[16];
-    for (int i = 0; i < 16; ++i) lanes[i] = i < n ? float(p[i]) : fill;
+  /// The first n < kCount elements; the other lanes are `fill`. Reads nothing past p[n - 1].
+  template <class T> FOVEA_INLINE static Lanes load_first(const T* p, std::int64_t n, float fill = 0.f) {
+    float lanes[kCount];
+    for (int i = 0; i < kCount; ++i) lanes[i] = i < n ? float(p[i]) : fill;
     return load(lanes);
   }
   /// The lanes from `first` to `end` - 1, zeros around them. Reads nothing else.
-  template <class T> FOVEA_INLINE static F16 load_range(const T* p, std::int64_t first, std::int64_t end) {
-    float lanes[16];
-    for (int i = 0; i < 16; ++i) lanes[i] = i >= first && i < end ? float(p[i]) : 0.f;
+  template <class T> FOVEA_INLINE static Lanes load_range(const T* p, std::int64_t first, std::int64_t end) {
+    float lanes[kCount];
+    for (int i = 0; i < kCount; ++i) lanes[i] = i >= first && i < end ? float(p[i]) : 0.f;
     return load(lanes);
   }
 #if defined(__AVX512F__)   // masked instructions, ten times as fast
-  FOVEA_INLINE static F16 load_range(const float* p, std::int64_t first, std::int64_t end) {
-    F16 r;
-    r.v[0] = (Native)_mm512_maskz_loadu_ps(__mmask16(((1u << end) - 1u) & ~((1u << first) - 1u)), p);
+  /// The lanes of vector i that are among the first n of all.
+  FOVEA_INLINE static __mmask16 first_lanes(std::int64_t n, int i) {
+    if constexpr (kParts > 1) n = n < 16 * i ? 0 : n - 16 * i < 16 ? n - 16 * i : 16;
+    return __mmask16((1u << n) - 1u);
+  }
+  FOVEA_INLINE static Lanes load_range(const float* p, std::int64_t first, std::int64_t end) {
+    Lanes r;
+    for (int i = 0; i < kParts; ++i)
+      r.v[i] = (Native)_mm512_maskz_loadu_ps(__mmask16(first_lanes(end, i) & ~first_lanes(first, i)), p + i * kWidth);
     return r;
   }
-  FOVEA_INLINE static F16 load_first(const float* p, std::int64_t n, float fill = 0.f) {
-    F16 r;
-    r.v[0] = (Native)_mm512_mask_loadu_ps((__m512)broadcast(fill), __mmask16((1u << n) - 1u), p);
+  FOVEA_INLINE static Lanes load_first(const float* p, std::int64_t n, float fill = 0.f) {
+    Lanes r;
+    for (int i = 0; i < kParts; ++i) r.v[i] = (Native)_mm512_mask_loadu_ps((__m512)broadcast(fill), first_lanes(n, i), p + i * kWidth);
     return r;
   }
-  FOVEA_INLINE static F16 load_first(const bfloat16* p, std::int64_t n, float fill = 0.f) {
-    const __mmask16 mask = __mmask16((1u << n) - 1u);
-    const NativeHalf h = (NativeHalf)_mm256_maskz_loadu_epi16(mask, p);
-    F16 r;
-    r.v[0] = (Native)_mm512_mask_mov_ps((__m512)broadcast(fill), mask, (__m512)(__builtin_convertvector(h, NativeUint) << 16));
+  FOVEA_INLINE static Lanes load_first(const bfloat16* p, std::int64_t n, float fill = 0.f) {
+    Lanes r;
+    for (int i = 0; i < kParts; ++i) {
+      const NativeHalf h = (NativeHalf)_mm256_maskz_loadu_epi16(first_lanes(n, i), p + i * kWidth);
+      r.v[i] =
+          (Native)_mm512_mask_mov_ps((__m512)broadcast(fill), first_lanes(n, i), (__m512)(__builtin_convertvector(h, NativeUint) << 16));
+    }
     return r;
   }
 #elif defined(__AVX2__)
-  FOVEA_INLINE static F16 load_range(const float* p, std::int64_t first, std::int64_t end) {
-    F16 r;
+  FOVEA_INLINE static Lanes load_range(const float* p, std::int64_t first, std::int64_t end) {
+    Lanes r;
     for (int i = 0; i < kParts; ++i) {
       const NativeInt mask = first_lanes(end - i * kWidth) & ~first_lanes(first - i * kWidth);
       r.v[i] = (Native)_mm256_maskload_ps(p + i * kWidth, (__m256i)mask);
     }
     return r;
   }
-  FOVEA_INLINE static F16 load_first(const float* p, std::int64_t n, float fill = 0.f) {
-    F16 r;
+  FOVEA_INLINE static Lanes load_first(const float* p, std::int64_t n, float fill = 0.f) {
+    Lanes r;
     for (int i = 0; i < kParts; ++i) {
       const NativeInt mask = first_lanes(n - i * kWidth);
       r.v[i] = (Native)_mm256_blendv_ps((__m256)broadcast(fill), _mm256_maskload_ps(p + i * kWidth, (__m256i)mask), (__m256)mask);
@@ -192,15 +200,17 @@ struct F16 {
   }
   /// Writes nothing past p[n - 1].
   template <class T> FOVEA_INLINE void store_first(T* p, std::int64_t n) const {
-    T lanes[16];
+    T lanes[kCount];
     store(lanes);
-    for (int i = 0; i < 16; ++i)
+    for (int i = 0; i < kCount; ++i)
       if (i < n) p[i] = lanes[i];
   }
 #if defined(__AVX512F__)
-  FOVEA_INLINE void store_first(float* p, std::int64_t n) const { _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1u), (__m512)v[0]); }
+  FOVEA_INLINE void store_first(float* p, std::int64_t n) const {
+    for (int i = 0; i < kParts; ++i) _mm512_mask_storeu_ps(p + i * kWidth, first_lanes(n, i), (__m512)v[i]);
+  }
   FOVEA_INLINE void store_first(bfloat16* p, std::int64_t n) const {
-    _mm256_mask_storeu_epi16(p, __mmask16((1u << n) - 1u), (__m256i)rounded_half(v[0]));
+    for (int i = 0; i < kParts; ++i) _mm256_mask_storeu_epi16(p + i * kWidth, first_lanes(n, i), (__m256i)rounded_half(v[i]));
   }
 #elif defined(__AVX2__)
   FOVEA_INLINE void store_first(float* p, std::int64_t n) const {
@@ -209,7 +219,7 @@ struct F16 {
 #endif
 
 #define FOVEA_LANEWISE(op)                                      \
-  FOVEA_INLINE friend F16 operator op(F16 a, F16 b) {           \
+  FOVEA_INLINE friend Lanes operator op(Lanes a, Lanes b) {     \
     for (int i = 0; i < kParts; ++i) a.v[i] = a.v[i] op b.v[i]; \
     return a;                                                   \
   }
@@ -219,25 +229,26 @@ struct F16 {
   FOVEA_LANEWISE(/)
 #undef FOVEA_LANEWISE
 };
+using F16 = Lanes<16 / kWidth>;
 
-FOVEA_INLINE F16 fma(F16 a, F16 b, F16 c) {
-  for (int i = 0; i < F16::kParts; ++i) c.v[i] = fma(a.v[i], b.v[i], c.v[i]);
+template <int N> FOVEA_INLINE Lanes<N> fma(Lanes<N> a, Lanes<N> b, Lanes<N> c) {
+  for (int i = 0; i < N; ++i) c.v[i] = fma(a.v[i], b.v[i], c.v[i]);
   return c;
 }
-FOVEA_INLINE F16 max(F16 a, F16 b) {
-  for (int i = 0; i < F16::kParts; ++i) a.v[i] = max(a.v[i], b.v[i]);
+template <int N> FOVEA_INLINE Lanes<N> max(Lanes<N> a, Lanes<N> b) {
+  for (int i = 0; i < N; ++i) a.v[i] = max(a.v[i], b.v[i]);
   return a;
 }
-FOVEA_INLINE F16 min(F16 a, F16 b) {
-  for (int i = 0; i < F16::kParts; ++i) a.v[i] = min(a.v[i], b.v[i]);
+template <int N> FOVEA_INLINE Lanes<N> min(Lanes<N> a, Lanes<N> b) {
+  for (int i = 0; i < N; ++i) a.v[i] = min(a.v[i], b.v[i]);
   return a;
 }
-FOVEA_INLINE F16 where_positive(F16 m, F16 yes, F16 no) {
-  for (int i = 0; i < F16::kParts; ++i) yes.v[i] = where_positive(m.v[i], yes.v[i], no.v[i]);
+template <int N> FOVEA_INLINE Lanes<N> where_positive(Lanes<N> m, Lanes<N> yes, Lanes<N> no) {
+  for (int i = 0; i < N; ++i) yes.v[i] = where_positive(m.v[i], yes.v[i], no.v[i]);
   return yes;
 }
-FOVEA_INLINE F16 where_positive(F16 m, F16 x) {
-  for (int i = 0; i < F16::kParts; ++i) x.v[i] = where_positive(m.v[i], x.v[i]);
+template <int N> FOVEA_INLINE Lanes<N> where_positive(Lanes<N> m, Lanes<N> x) {
+  for (int i = 0; i < N; ++i) x.v[i] = where_positive(m.v[i], x.v[i]);
   return x;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv2d_depthwise.h"
+#include "tests/kernels/activation_testing.h"
 #include "tests/kernels/conv2d_testing.h"
 
 namespace fovea::kernels {
@@ -229,6 +230,24 @@ TEST(Conv2d, ForwardIsOneChainOverTaps) {
       }
       EXPECT_EQ(wrong, 0) << name(s);
     }
+  }
+}
+
+/// In registers or in memory, what a convolution does to its sums last has the bits of the operation of that name: dense, grouped, in lanes.
+TEST(Conv2d, ActivationsAreThoseOfTheOperation) {
+  for (Isa i : all_isas()) {
+    const WithIsa with(i);
+    for (const Conv2dShape& s : {Conv2dShape{.n = 2, .h = 9, .w = 7, .c = 5, .k = 70, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+                                 {.n = 1, .h = 9, .w = 9, .c = 24, .k = 36, .r = 3, .s = 3, .groups = 2},
+                                 {.n = 1, .h = 8, .w = 9, .c = 24, .k = 24, .r = 3, .s = 3, .groups = 6},
+                                 {.n = 2, .h = 9, .w = 7, .c = 21, .k = 21, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1, .groups = 21}})
+      for (const Activation activation : kActivations) {
+        const Case<float> c(s);
+        auto want = forward(c, s, {}, {.scale = c.scale.data(), .residual = c.residual.data()});
+        activation_forward(Cpu{}, activation, want.data(), want.data(), size_y(s));
+        const auto y = forward(c, s, {}, {.scale = c.scale.data(), .residual = c.residual.data(), .activation = activation});
+        EXPECT_EQ(first_difference(y, want), -1) << name(s) << " activation " << int(activation) << ' ' << isa_name(i);
+      }
   }
 }
 

@@ -1,11 +1,13 @@
 // Matrix products: against the textbook loop bit for bit, against Reference within the rounding bound, in every layout.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "tests/kernels/activation_testing.h"
 #include "tests/kernels/gemm_testing.h"
 
 namespace fovea::kernels {
@@ -63,19 +65,52 @@ TEST(Gemm, IsTheTextbookLoopBitForBit) {
       EXPECT_EQ(first_difference(run(a, b, c, s), chain(a, b, c, s)), -1)
           << name(s) << ' ' << isa_name(isa);   // gaps between rows stay as they were
     }
-    // and epilogues are done operation by operation
-    for (const GemmShape& s :
-         {GemmShape{.m = 19, .n = 21, .k = 23, .ldc = 40}, {.m = 3, .n = 4200, .k = 960, .transpose_b = true, .ldc = 4210}})
-      for (int parts = 0; parts < 16; ++parts) {
-        const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
+  }
+}
+
+/// Register tiles whole and cut off at every edge, one panel of half the width, k in parts, few rows times a B that is read where it lies.
+std::vector<GemmShape> tiles() {
+  return {{.m = 19, .n = 21, .k = 23, .ldc = 40},
+          {.m = 110, .n = 70, .k = 9},
+          {.m = 24, .n = 64, .k = 7},
+          {.m = 40, .n = 69, .k = 1200},
+          {.m = 3, .n = 4200, .k = 960, .transpose_b = true, .ldc = 4210}};
+}
+
+TEST(Gemm, EpiloguesAreDoneOperationByOperation) {
+  for (Isa isa : fused_isas()) {
+    const WithIsa with(isa);
+    for (const GemmShape& s : tiles())
+      for (int parts = 0; parts < 24; ++parts) {
+        auto a = random_values<float>(size_a(s), 1);
+        std::fill_n(a.begin(), s.k, 0.f);   // a row of sums that are 0, and with a negative scale -0
+        const auto b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
                    residual = random_values<float>(size_c(s), 4), scale = random_values<float>(s.n, 5),
                    shift = random_values<float>(s.n, 6);
+        const Activation activations[] = {Activation::none, Activation::relu, Activation::relu6};
         const Epilogue<float> e{.scale = parts & 1 ? scale.data() : nullptr,
                                 .shift = parts & 2 ? shift.data() : nullptr,
                                 .residual = parts & 4 ? residual.data() : nullptr,
-                                .activation = parts & 8 ? Activation::relu : Activation::none,
+                                .activation = activations[parts / 8],
                                 .accumulate = parts == 0};
-        EXPECT_EQ(first_difference(run(a, b, c, s, e), chain(a, b, c, s, e)), -1) << parts << ' ' << isa_name(isa);
+        EXPECT_EQ(first_difference(run(a, b, c, s, e), chain(a, b, c, s, e)), -1) << name(s) << ' ' << parts << ' ' << isa_name(isa);
+      }
+  }
+}
+
+/// In registers or in memory, a tile's activation has the bits of the operation of that name.
+TEST(Gemm, ActivationsAreThoseOfTheOperation) {
+  for (Isa isa : all_isas()) {
+    const WithIsa with(isa);
+    for (const GemmShape& s : tiles())
+      for (const Activation activation : kActivations) {
+        const auto a = random_values<float>(size_a(s), 1), b = random_values<float>(size_b(s), 2), c = random_values<float>(size_c(s), 3),
+                   shift = random_values<float>(s.n, 4);
+        auto want = run(a, b, c, s, {.shift = shift.data()});
+        for (std::int64_t i = 0; i < s.m; ++i)
+          activation_forward(Cpu{}, activation, want.data() + i * s.row_c(), want.data() + i * s.row_c(), s.n);
+        const auto y = run(a, b, c, s, {.shift = shift.data(), .activation = activation});
+        EXPECT_EQ(first_difference(y, want), -1) << name(s) << " activation " << int(activation) << ' ' << isa_name(isa);
       }
   }
 }
