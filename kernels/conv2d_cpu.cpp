@@ -94,8 +94,12 @@ template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s,
   if (in_lanes(s)) return depthwise_workspace_bytes(s, product);
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   std::int64_t floats = 0;
-  if (product == ConvProduct::forward) floats = wave(s, s.taps(), kg) * packed_floats(s.taps(), kg);
-  if (product == ConvProduct::input_gradient) floats = wave(s, s.r * s.s * kg, cg) * packed_floats(s.r * s.s * kg, cg);
+  const Repeat groups{.count = s.groups, .w = kg * s.taps()};
+  if (product == ConvProduct::forward) floats = packed_floats(s.rows(), s.taps(), kg, groups, wave(s, s.taps(), kg));
+  if (product == ConvProduct::input_gradient) {
+    const std::int64_t pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w), taps = s.r * s.s * kg;   // of a phase, at most
+    floats = packed_floats(pixels, taps, cg, groups, wave(s, taps, cg));
+  }
   if (product == ConvProduct::weight_gradient) {
     const SlicePlan plan = slice_plan(forward_patches<T>(nullptr, s, {}), kg, s.groups);
     floats = plan.slices * s.groups * plan.floats();

@@ -16,7 +16,8 @@ namespace fovea::kernels::FOVEA_ISA {
 namespace {
 
 constexpr int kMr = kWidth == 16 ? 12 : kWidth == 8 ? 6 : 4;
-constexpr int kNr = 2 * kWidth;   // a panel has kNr columns, or kWidth when that is all that is left
+constexpr int kFewRows = kMr / 3;   // of a tile for the rows that are left
+constexpr int kNr = 2 * kWidth;     // a panel has kNr columns, or kWidth when that is all that is left
 
 /// How k walks along a row of A: k = (r, s, c) with c adjacent. A[i,k] = base[row[i] + r * stride_r + s * stride_s + c].
 struct Runs {
@@ -24,33 +25,33 @@ struct Runs {
 };
 
 /// The sums of a tile, in registers.
-template <int NV> using Tile = Native[kMr][NV];
+template <int MR, int NV> using Tile = Native[MR][NV];
 
 /// How a product of rows ends: its sums to c, a scratch tile. (Or finished, to where they belong: Finish of output.h.)
 struct Sums {
-  float* c;                                               // (kMr, NV * kWidth)
+  float* c;                                               // (MR, NV * kWidth)
   template <int NV> FOVEA_INLINE void expect() const {}   // asks for what take() touches, to arrive while k runs
-  template <int NV> FOVEA_INLINE void take(Tile<NV>& acc) const {
+  template <int MR, int NV> FOVEA_INLINE void take(Tile<MR, NV>& acc) const {
 #pragma GCC unroll 16
-    for (int i = 0; i < kMr; ++i)
+    for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) store(c + (i * NV + j) * kWidth, acc[i][j]);
   }
 };
 
-/// end takes the kMr x (NV * kWidth) sums A (kMr rows) * B. start: if not null, a scratch tile of sums that their chains go on from.
-/// b: packed panel, NV * kWidth floats per k. ahead: if not null, the kMr rows of A that are next, to be fetched meanwhile.
-template <int NV, class End>
+/// end takes the MR x (NV * kWidth) sums A (MR rows) * B. start: if not null, a scratch tile of sums that their chains go on from.
+/// b: packed panel, NV * kWidth floats per k. ahead: if not null, kMr rows of A that are next, to be fetched meanwhile.
+template <int MR, int NV, class End>
 [[gnu::noinline]] void multiply_rows(const float* base, const std::int64_t* row, const Runs& runs, const float* b, const float* start,
                                      const End& end, const std::int64_t* ahead) {
-  Tile<NV> acc;
+  Tile<MR, NV> acc;
 #pragma GCC unroll 16
-  for (int i = 0; i < kMr; ++i)
+  for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) acc[i][j] = Native{};
   if (start) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kMr; ++i)
+    for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) acc[i][j] = load(start + (i * NV + j) * kWidth);
   }
@@ -58,9 +59,9 @@ template <int NV, class End>
   for (std::int64_t r = 0; r < runs.r; ++r)
     for (std::int64_t s = 0; s < runs.s; ++s) {
       const float* run = base + r * runs.stride_r + s * runs.stride_s + runs.length;
-      const float* a[kMr];   // ends of the runs: one register then both counts and indexes, from -length up to 0
+      const float* a[MR];   // ends of the runs: one register then both counts and indexes, from -length up to 0
 #pragma GCC unroll 16
-      for (int i = 0; i < kMr; ++i) a[i] = run + row[i];
+      for (int i = 0; i < MR; ++i) a[i] = run + row[i];
       if (ahead)
         for (int i = 0; i < kMr; ++i)
           for (std::int64_t k = -runs.length; k < 0; k += 16) __builtin_prefetch(run + ahead[i] + k);
@@ -70,14 +71,14 @@ template <int NV, class End>
         for (int j = 0; j < NV; ++j) bk[j] = load(b + j * kWidth);
         b += NV * kWidth;
 #pragma GCC unroll 16
-        for (int i = 0; i < kMr; ++i) {
+        for (int i = 0; i < MR; ++i) {
           const Native x = broadcast(a[i][k]);
 #pragma GCC unroll 2
           for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, bk[j], acc[i][j]);
         }
       }
     }
-  end.template take<NV>(acc);
+  end.template take<MR, NV>(acc);
 }
 
 /// c (MR, NV * kWidth; rows ldc apart) = sum over `pixels` of the outer product of MR floats at a[offset[p]] and a row of b

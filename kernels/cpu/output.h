@@ -76,44 +76,44 @@ template <class TC> struct Finish {
       for (std::int64_t i = 0; i < rows; ++i)
         for (int j = 0; j < NV * kWidth; j += 16) __builtin_prefetch(out.e.residual + at[i] + channel + j);
   }
-  template <int NV> FOVEA_INLINE void take(Tile<NV>& acc) const {
-    const bool whole = rows == kMr && cols == NV * kWidth;
-    whole ? finish<true, NV>(acc) : finish<false, NV>(acc);
+  template <int MR, int NV> FOVEA_INLINE void take(Tile<MR, NV>& acc) const {
+    const bool whole = rows == MR && cols == NV * kWidth;
+    whole ? finish<true, MR, NV>(acc) : finish<false, MR, NV>(acc);
   }
 
  private:
-  template <bool kWhole, int NV> FOVEA_INLINE void finish(Tile<NV>& acc) const {
+  template <bool kWhole, int MR, int NV> FOVEA_INLINE void finish(Tile<MR, NV>& acc) const {
     using V = Lanes<NV>;
     const Epilogue<TC>& e = out.e;
     const std::int64_t n = kWhole ? V::kCount : cols;
     if (e.scale || e.shift) {
       const V scale = scale_or_1<V>(e.scale, channel, n), shift = shift_or_0<V>(e.shift, channel, n);
-      map<NV>(
+      map<MR, NV>(
           acc, [&](V v, int) __attribute__((always_inline)) { return fma(scale, v, shift); });
     }
     if (const TC* residual = out.residual())
-      map<NV>(
+      map<MR, NV>(
           acc, [&](V v, int i)
                    __attribute__((always_inline)) { return kWhole || i < rows ? v + load_some<V>(residual + at[i] + channel, n) : v; });
     if (e.activation == Activation::relu)
-      map<NV>(
+      map<MR, NV>(
           acc, [](V v, int) __attribute__((always_inline)) { return Relu::value(v); });
     else if (e.activation == Activation::relu6)
-      map<NV>(
+      map<MR, NV>(
           acc, [](V v, int) __attribute__((always_inline)) { return Relu6::value(v); });
     else if (e.activation == Activation::hard_swish)
-      map<NV>(
+      map<MR, NV>(
           acc, [](V v, int) __attribute__((always_inline)) { return HardSwish::value(v); });
-    map<NV>(
+    map<MR, NV>(
         acc, [&](V v, int i) __attribute__((always_inline)) {
           if (kWhole || i < rows) store_some(out.y + at[i] + channel, v, n);
           return v;
         });
   }
   /// acc[i] = f(acc[i], i), in registers.
-  template <int NV, class F> FOVEA_INLINE static void map(Tile<NV>& acc, const F& f) {
+  template <int MR, int NV, class F> FOVEA_INLINE static void map(Tile<MR, NV>& acc, const F& f) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kMr; ++i) {
+    for (int i = 0; i < MR; ++i) {
       Lanes<NV> row;
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) row.v[j] = acc[i][j];

@@ -1,4 +1,4 @@
-// panels.h: the right matrix of every product, packed once per call: panels of kNr columns, in each the rows k = 0, 1, 2...
+// panels.h: the right matrix of every product, packed before it is multiplied: panels of kNr columns, in each the rows k = 0, 1, 2...
 // adjacent, so that the micro-kernel reads one stream. The last panel is kWidth wide if that holds the columns that are
 // left; columns past the last are 0.
 //
@@ -23,22 +23,22 @@ template <class T> struct Weights {
 FOVEA_INLINE std::int64_t packed_floats(std::int64_t taps, std::int64_t n) { return taps * round_up(n, 32); }
 FOVEA_INLINE std::int64_t panel_width(std::int64_t n, std::int64_t n0) { return n - n0 <= kWidth ? kWidth : kNr; }
 
-/// Rows of tap row r of the panel that starts at column n0.
-template <class T, class A> void pack_panel(const Patches<A>& a, const Weights<T>& b, std::int64_t n0, std::int64_t r, float* to) {
+/// Those rows of the panel that starts at column n0 which belong to the cut.
+template <class T> void pack_panel(const Weights<T>& b, std::int64_t n0, const Cut& cut, float* to) {
   const std::int64_t width = panel_width(b.n, n0), cols = min_of(width, b.n - n0);
-  to += r * a.s * a.c * width;
-  for (std::int64_t s = 0; s < a.s; ++s, to += a.c * width) {
-    const T* from = b.w + r * b.step_r + s * b.step_s + n0 * b.step_n;
-    if (cols < width) zero_floats(to, a.c * width);
+  for (std::int64_t tap = 0; tap < cut.r * cut.s; ++tap, to += cut.c * width) {
+    const std::int64_t r = cut.r0 + tap / cut.s, s = cut.s0 + tap % cut.s;
+    const T* from = b.w + r * b.step_r + s * b.step_s + cut.c0 * b.step_c + n0 * b.step_n;
+    if (cols < width) zero_floats(to, cut.c * width);
     if (b.step_n == 1 && cols == kNr)
-      for (std::int64_t c = 0; c < a.c; ++c) {
+      for (std::int64_t c = 0; c < cut.c; ++c) {
         store(to + c * kNr, load(from + c * b.step_c));
         store(to + c * kNr + kWidth, load(from + c * b.step_c + kWidth));
       }
     else if (b.step_n == 1)
-      for (std::int64_t c = 0; c < a.c; ++c) copy_floats(from + c * b.step_c, to + c * width, cols);
+      for (std::int64_t c = 0; c < cut.c; ++c) copy_floats(from + c * b.step_c, to + c * width, cols);
     else
-      transpose(from, b.step_n, cols, a.c, to, width);
+      transpose(from, b.step_n, cols, cut.c, to, width);
   }
 }
 

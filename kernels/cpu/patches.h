@@ -70,10 +70,12 @@ template <class T> std::int64_t slab_floats(const Patches<T>& a, std::int64_t r,
   return (out_rows * step_h + images * extra) * width * slab_pixel(c);
 }
 
+constexpr std::int64_t kLongest = 3072;   // rows of k in a cut, at most
+
 /// Size of one cut: all of k if the slab and the panels of B then stay in the cache, else a row of taps, a tap, or
 /// 512 channels of it. From the shape alone.
 template <class T> Cut first_cut(const Patches<T>& a) {
-  constexpr std::int64_t kLongest = 3072, kChannels = 512;
+  constexpr std::int64_t kChannels = 512;
   const auto fits = [&](std::int64_t r, std::int64_t s, std::int64_t c) {
     return r * s * c <= kLongest && slab_floats(a, r, s, c) <= kSlab;
   };
@@ -148,6 +150,8 @@ void transpose(const T* from, std::int64_t from_step, std::int64_t rows, std::in
     std::int64_t i = 0;
     for (; i + 4 <= rows; i += 4) {
       std::int64_t j = j0;
+      for (std::int64_t l = i; l < i + 4; ++l)   // where these rows go on, to arrive while the others are moved
+        for (std::int64_t k = 0; k < 64; k += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(from + l * from_step + j1 + k);
       for (; j + 4 <= j1; j += 4) {
         const T* f = from + i * from_step + j;
         const Quad a = load_quad(f), b = load_quad(f + from_step), c = load_quad(f + 2 * from_step), d = load_quad(f + 3 * from_step);

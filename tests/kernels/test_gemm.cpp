@@ -50,7 +50,7 @@ std::vector<GemmShape> shapes() {
   list = in_every_layout(list);
   // more right matrices than are packed at a time (16 MB)
   list.push_back({.m = 2, .n = 64, .k = 2000, .batch = 40, .stride_a = 4000, .stride_b = 128000, .stride_c = 128});
-  // few rows and a B that is read where it lies
+  // few rows, whose tasks pack B themselves
   list.push_back({.m = 2, .n = 4200, .k = 960, .transpose_b = true});
   list.push_back({.m = 17, .n = 1300, .k = 3100, .transpose_b = true});
   list.push_back({.m = 5, .n = 2100, .k = 1910, .transpose_b = true, .lda = 1931, .ldb = 1937, .ldc = 2160});
@@ -68,7 +68,8 @@ TEST(Gemm, IsTheTextbookLoopBitForBit) {
   }
 }
 
-/// Register tiles whole and cut off at every edge, one panel of half the width, k in parts, few rows times a B that is read where it lies.
+/// Register tiles whole and cut off at every edge, one panel of half the width, k in parts, tiles of few rows, a B that its one
+/// task packs.
 std::vector<GemmShape> tiles() {
   return {{.m = 19, .n = 21, .k = 23, .ldc = 40},
           {.m = 110, .n = 70, .k = 9},
