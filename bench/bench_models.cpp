@@ -82,18 +82,21 @@ void bench_models(const Settings& s) {
     const std::int64_t batch = s.batch > 0 ? s.batch : s.device == Device::cuda ? 128 : 16;
     const vision::ModelOptions options{.classes = entry.classes, .channels = entry.channels, .image_size = s.image_size};
     const double operations = 2. * double(vision::network_cost(name, options, size, 1).total().multiply_adds);
-    const PeerTimes peer =
-        run_peer(s, "models_torch.py",
-                 {name, "--batch", std::to_string(batch), "--size", std::to_string(size), "--classes", std::to_string(entry.classes)});
+    const auto what = [&](bool training) { return fmt::format("{}, batch {}, {}", name, batch, training ? "training" : "inference"); };
+    std::vector<bool> passes{false, true};   // training?
+    std::erase_if(passes, [&](bool training) { return what(training).find(s.only) == std::string::npos; });
+    if (passes.empty()) continue;
+    std::vector<std::string> arguments{
+        name, "--batch", std::to_string(batch), "--size", std::to_string(size), "--classes", std::to_string(entry.classes)};
+    if (passes.size() == 1) arguments.insert(arguments.end(), {"--only", passes[0] ? "training" : "inference"});
+    const PeerTimes peer = run_peer(s, "models_torch.py", arguments);
     Network net(s, name, batch, size);
-    for (const bool training : {false, true}) {
-      const std::string what = fmt::format("{}, batch {}, {}", name, batch, training ? "training" : "inference");
-      if (what.find(s.only) == std::string::npos) continue;
+    for (const bool training : passes) {
       // A GPU's second pass records: not to be timed.
       for (int i = 0; i < 2 && s.device == Device::cuda; ++i) training ? net.train() : net.infer();
       const double seconds = median_seconds(s, {{name, [&] { training ? net.train() : net.infer(); }}})[0];
       const double rate = double(batch) / seconds, peak = measure_peak(s);
-      report.line({.what = what,
+      report.line({.what = what(training),
                    .seconds = seconds,
                    .rate = rate,
                    .percents = {peak > 0 ? 100 * (training ? 3 : 1) * operations * rate / peak : 0}},

@@ -28,6 +28,7 @@ def main():
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--size", type=int, default=224)
     p.add_argument("--classes", type=int, default=1000)
+    p.add_argument("--only", choices=["training", "inference"])
     p.add_argument("--eager-only", action="store_true")
     timing.add_arguments(p)
     o = p.parse_args()
@@ -40,6 +41,8 @@ def main():
     mode = "reduce-overhead" if o.device == "cuda" else None
 
     def report(name, run, compiled):
+        if o.only not in (None, name):
+            return
         line = {"name": name, "torch": torch.__version__, "eager_ms": timing.median_ms(o, run)}
         if not o.eager_only:
             try:
