@@ -1,5 +1,5 @@
-// activation.h: the pointwise nonlinearities: each formula with its derivative, written once, generic over V: double or the 16
-// virtual lanes of cpu/simd.h. Alone they run at the speed of memory (8 B an element forward, 12 B backward in float32); a
+// activation.h: the pointwise nonlinearities: each formula with its derivative, written once, generic over V: double or the
+// lanes of cpu/simd.h. Alone they run at the speed of memory (8 B an element forward, 12 B backward in float32); a
 // convolution, GEMM or batch norm applies any of them on its way (fusion.h).
 //
 // A formula is a struct with value(x) and gradient(x, dy) = value'(x) dy. Where the derivative can be had from the output y,
@@ -16,7 +16,7 @@ namespace fovea::kernels {
 
 /// y = x
 struct Identity {
-  static constexpr bool kFromOutput = true;
+  static constexpr bool kFromOutput = true, kFewInstructions = true;
   template <class V> FOVEA_INLINE static V value(V x) { return x; }
   template <class V> FOVEA_INLINE static V gradient(V, V dy) { return dy; }
   template <class V> FOVEA_INLINE static V gradient_from_output(V, V dy) { return dy; }
@@ -25,7 +25,7 @@ struct Identity {
 /// y = max(0, x),  y' = 1 where x > 0, else 0. Nair & Hinton 2010, "Rectified Linear Units Improve Restricted Boltzmann Machines". A NaN
 /// stays a NaN, so that a training that diverges shows it. x and y are positive at the same places.
 struct Relu {
-  static constexpr bool kFromOutput = true;
+  static constexpr bool kFromOutput = true, kFewInstructions = true;
   template <class V> FOVEA_INLINE static V value(V x) { return max(V(0.f), x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return where_positive(x, dy); }
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return where_positive(y, dy); }
@@ -33,7 +33,7 @@ struct Relu {
 
 /// y = min(max(0, x), 6),  y' = 1 where 0 < x < 6, else 0. Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10".
 struct Relu6 {
-  static constexpr bool kFromOutput = true;
+  static constexpr bool kFromOutput = true, kFewInstructions = true;
   template <class V> FOVEA_INLINE static V value(V x) { return min(V(6.f), max(V(0.f), x)); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return where_positive(x, where_positive(V(6.f) - x, dy)); }
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return gradient(y, dy); }
@@ -50,7 +50,7 @@ struct LeakyRelu {
 
 /// y = 1 / (1 + e^-x),  y' = y (1 - y)
 struct Sigmoid {
-  static constexpr bool kFromOutput = true;
+  static constexpr bool kFromOutput = true, kFewInstructions = false;
   template <class V> FOVEA_INLINE static V value(V x) { return sigmoid(x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return gradient_from_output(value(x), dy); }
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return dy * (y * (V(1.f) - y)); }
@@ -58,7 +58,7 @@ struct Sigmoid {
 
 /// y = tanh x,  y' = 1 - y^2
 struct Tanh {
-  static constexpr bool kFromOutput = true;
+  static constexpr bool kFromOutput = true, kFewInstructions = false;
   template <class V> FOVEA_INLINE static V value(V x) { return tanh(x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return gradient_from_output(value(x), dy); }
   template <class V> FOVEA_INLINE static V gradient_from_output(V y, V dy) { return dy * (V(1.f) - y * y); }
@@ -67,7 +67,7 @@ struct Tanh {
 /// y = x s with s = 1 / (1 + e^-x),  y' = s (1 + x (1 - s)). Elfwing et al. 2018, "Sigmoid-Weighted Linear Units" (SiLU and dSiLU);
 /// Ramachandran et al. 2017, "Searching for Activation Functions" (swish, beta = 1). -inf gives NaN, as in PyTorch.
 struct Silu {
-  static constexpr bool kFromOutput = false;
+  static constexpr bool kFromOutput = false, kFewInstructions = false;
   template <class V> FOVEA_INLINE static V value(V x) { return x * sigmoid(x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) {
     const V s = sigmoid(x);
@@ -78,7 +78,7 @@ struct Silu {
 /// y = x Phi(x) with Phi(x) = Prob[N(0, 1) <= x] = (1 + erf(x / sqrt 2)) / 2,  y' = Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi).
 /// Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2. Both are functions of math.h, in lanes one quotient each.
 struct Gelu {
-  static constexpr bool kFromOutput = false;
+  static constexpr bool kFromOutput = false, kFewInstructions = false;
   template <class V> FOVEA_INLINE static V value(V x) { return x * normal_cdf(x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return dy * gelu_slope(x); }
 };
@@ -87,7 +87,7 @@ struct Gelu {
 /// s = 1 / (1 + e^-2u), which loses nothing where tanh u is near -1;  y' = s + x s (1 - s) 2u'. From |x| = 12 on, s is 0 or 1
 /// whatever x^2 is: held there, it cannot overflow.
 struct GeluTanh {
-  static constexpr bool kFromOutput = false;
+  static constexpr bool kFromOutput = false, kFewInstructions = false;
   static constexpr double kTwice = 1.59576912160573071176;   // 2 sqrt(2 / pi)
   template <class V> FOVEA_INLINE static V square(V x) { return min(V(144.f), x * x); }
   template <class V> FOVEA_INLINE static V share(V x) { return sigmoid(V(kTwice) * x * (V(1.f) + V(0.044715) * square(x))); }
@@ -101,14 +101,14 @@ struct GeluTanh {
 /// y = relu6(x + 3) / 6,  y' = 1/6 where -3 < x < 3, else 0: a sigmoid of straight lines. Howard et al. 2019, "Searching for
 /// MobileNetV3", section 5.2. The input is kept, as an output that is rounded to 1 would hide a gradient of 1/6.
 struct HardSigmoid {
-  static constexpr bool kFromOutput = false;
+  static constexpr bool kFromOutput = false, kFewInstructions = true;
   template <class V> FOVEA_INLINE static V value(V x) { return Relu6::value(x + V(3.f)) * V(1. / 6); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) { return Relu6::gradient(x + V(3.f), dy * V(1. / 6)); }
 };
 
 /// y = x relu6(x + 3) / 6;  y' = 0 below -3, (2x + 3) / 6 up to 3, then 1. Howard et al. 2019, section 5.2 (h-swish).
 struct HardSwish {
-  static constexpr bool kFromOutput = false;
+  static constexpr bool kFromOutput = false, kFewInstructions = true;
   template <class V> FOVEA_INLINE static V value(V x) { return x * HardSigmoid::value(x); }
   template <class V> FOVEA_INLINE static V gradient(V x, V dy) {
     const V slope = where_positive(V(3.f) - x, V(1. / 3) * x + V(0.5f), V(1.f));
@@ -140,8 +140,8 @@ FOVEA_INLINE bool from_output(Activation a) {
   return with_formula(a, [](auto formula) { return decltype(formula)::kFromOutput; });
 }
 
-// Inside other kernels. What takes a few instructions is inlined in their loops, ReLU first; what needs exp or a quotient stands behind a
-// call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
+// Inside other kernels (products have cpu/output.h). What takes a few instructions is inlined in their loops, ReLU first; what needs exp or a
+// quotient stands behind a call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
 
 /// How a V reaches such a call: lanes by reference, as GCC copies a vector struct that is passed by value in pieces, and reading it whole
 /// again stalls; a number in a register, as a device has its address in slow memory only.

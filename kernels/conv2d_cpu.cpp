@@ -95,10 +95,10 @@ template <class T> std::size_t conv2d_workspace_bytes(Cpu, const Conv2dShape& s,
   const std::int64_t cg = s.c / s.groups, kg = s.k / s.groups;
   std::int64_t floats = 0;
   const Repeat groups{.count = s.groups, .w = kg * s.taps()};
-  if (product == ConvProduct::forward) floats = packed_floats(s.rows(), s.taps(), kg, groups, wave(s, s.taps(), kg));
+  if (product == ConvProduct::forward) floats = workspace_floats(s.rows(), s.taps(), kg, groups, wave(s, s.taps(), kg));
   if (product == ConvProduct::input_gradient) {
     const std::int64_t pixels = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w), taps = s.r * s.s * kg;   // of a phase, at most
-    floats = packed_floats(pixels, taps, cg, groups, wave(s, taps, cg));
+    floats = workspace_floats(pixels, taps, cg, groups, wave(s, taps, cg));
   }
   if (product == ConvProduct::weight_gradient) {
     const SlicePlan plan = slice_plan(forward_patches<T>(nullptr, s, {}), kg, s.groups);

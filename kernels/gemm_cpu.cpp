@@ -54,7 +54,7 @@ const GemmTable gemm_table{run<float, float>, run<bfloat16, bfloat16>, run<bfloa
 #ifdef FOVEA_BASELINE
 template <class T> std::size_t gemm_workspace_bytes(Cpu, const GemmShape& s) {
   using namespace FOVEA_ISA;
-  return static_cast<std::size_t>(packed_floats(rows(s), s.k, s.n, repeat_of(s), wave(s))) * sizeof(float);
+  return static_cast<std::size_t>(workspace_floats(rows(s), s.k, s.n, repeat_of(s), wave(s))) * sizeof(float);
 }
 template std::size_t gemm_workspace_bytes<float>(Cpu, const GemmShape&);
 template std::size_t gemm_workspace_bytes<bfloat16>(Cpu, const GemmShape&);

@@ -3,7 +3,8 @@
 // Tasks are blocks of 96 rows by some columns, cut by the shape alone. A task gathers its rows (patches.h), then walks over
 // the panels of B (panels.h), and for each over the 96 / kMr strips of rows: a panel is read from memory once and then
 // comes from the second-level cache. When k is long it is cut, and the partial tiles wait in floats between the cuts: the
-// chain of each element goes on where it stopped. The finished tile takes the epilogue in registers (output.h).
+// chain of each element goes on where it stopped. The finished tile takes the epilogue on its way to y (output.h). Where there
+// is one block of rows, its tasks pack the panels, too.
 #pragma once
 
 #include "kernels/cpu/output.h"
@@ -22,20 +23,20 @@ struct Repeat {
   std::int64_t x_channels = 0, y_channels = 0;   // to the per-channel vectors of prologue and epilogue
 };
 
-/// What one thread works in. On its stack: kernels do not allocate, and the number of threads is nobody's business.
+/// What one thread works in, 0.9 MB. On its stack: kernels do not allocate, and the number of threads is nobody's business.
 struct Scratch {
   alignas(64) float slab[kSlab + kSlack];
   alignas(64) float tiles[kRows * kCutColumns];
   alignas(64) float panel[kLongest * kNr];   // that part of a panel which meets the slab
 };
 
-/// Does every panel of B meet the rows of one task alone, for there are no more? Then the task packs it on the way, into its scratch, and no
-/// packed copy goes through memory: that is what a few rows and many weights spend their time on.
+/// Does every panel of B meet the rows of one task alone, for there are no more? Then the task packs it on the way, into its scratch, and
+/// no packed copy goes through memory: that is what few rows and many weights spend their time on.
 FOVEA_INLINE bool one_task_a_panel(std::int64_t rows, const Repeat& repeat) {
   return rows <= kRows && (repeat.count == 1 || repeat.w != 0);
 }
 /// Floats that multiply() needs to pack B, `wave` of its matrices at a time, or the one.
-FOVEA_INLINE std::int64_t packed_floats(std::int64_t rows, std::int64_t taps, std::int64_t n, const Repeat& repeat, std::int64_t wave) {
+FOVEA_INLINE std::int64_t workspace_floats(std::int64_t rows, std::int64_t taps, std::int64_t n, const Repeat& repeat, std::int64_t wave) {
   return one_task_a_panel(rows, repeat) ? 0 : (repeat.w == 0 ? 1 : wave) * packed_floats(taps, n);
 }
 
@@ -57,7 +58,8 @@ void multiply_block(const Patches<T>& a, const Weights<T>& b, const float* packe
   const Cut size = first_cut(a);
   Cut cut = size;
   const bool whole = size.r == a.r && size.s == a.s && size.c == a.c;
-  // With few rows of B, all its panels stay in the second-level cache: then y is written row by row, as memory likes it.
+  // With few rows of B, all its panels stay in the second-level cache: then y is written row by row, as memory likes it. A task that packs
+  // has room for one.
   const bool strips_first = packed && (n1 - n0) * a.taps() <= kResident;
   bool first = true;
   for (bool more = true; more; first = false) {
@@ -67,7 +69,7 @@ void multiply_block(const Patches<T>& a, const Weights<T>& b, const float* packe
     // Rows in the input itself are likely in no cache yet: a strip's first product asks for the next strip, run by run.
     if (block.in_place && cut.c % 64 == 0) block.runs = {1, 0, cut.c / 64, 64, 64};
     more = next_cut(a, size, cut);
-    /// The tile at row i, column j: of 96 / kMr strips of kMr rows, or of few rows at the end. Its rows.
+    // The tile at row i, column j. Returns its height: kMr, or kFewRows for what is left.
     const auto tile_times_panel = [&](std::int64_t i, std::int64_t j) {
       const std::int64_t width = panel_width(n, j), cols = min_of(width, n - j);
       if (!packed && i == 0) pack_panel(b, j, now, scratch.panel);
@@ -75,29 +77,29 @@ void multiply_block(const Patches<T>& a, const Weights<T>& b, const float* packe
       float* tile = whole ? scratch.tiles : scratch.tiles + (j - n0) * kRows + i * width;   // between the cuts
       const float* start = first ? nullptr : tile;
       const std::int64_t* ahead = block.in_place && j == n0 && i + kMr < rows ? block.row + i + kMr : nullptr;
-      const auto multiply_tile = [&]<int MR, int NV>(std::integral_constant<int, MR>, std::integral_constant<int, NV>) {
+      const auto tile_of = [&]<int MR, int NV>(std::integral_constant<int, MR>, std::integral_constant<int, NV>) {
         const std::int64_t tile_rows = min_of(MR, rows - i);
         const auto ends_as = [&](const auto& end) {
           multiply_rows<MR, NV>(block.base, block.row + i, block.runs, panel, start, end, ahead);
         };
-        if (more) return ends_as(Sums{tile});
+        if (more) return ends_as(KeepSums{tile});
         if (finishes_in_registers(out.e)) return ends_as(Finish<TC>{out, at + i, j, tile_rows, cols});
-        ends_as(Sums{tile});
+        ends_as(KeepSums{tile});
         finish_rows(tile, width, tile_rows, cols, j, out, [&](std::int64_t l) { return at[i + l]; });
       };
       const auto with_width = [&](auto tile_height) {
         if (width == kNr)
-          multiply_tile(tile_height, std::integral_constant<int, 2>{});
+          tile_of(tile_height, std::integral_constant<int, 2>{});
         else
-          multiply_tile(tile_height, std::integral_constant<int, 1>{});
+          tile_of(tile_height, std::integral_constant<int, 1>{});
         return std::int64_t{tile_height};
       };
       if (rows - i > 2 * kFewRows) return with_width(std::integral_constant<int, kMr>{});
-      return with_width(std::integral_constant<int, kFewRows>{});
+      return with_width(std::integral_constant<int, kFewRows>{});   // three of these would take as long
     };
     if (strips_first)
-      for (std::int64_t i = 0, tile_rows = 0; i < rows; i += tile_rows)
-        for (std::int64_t j = n0; j < n1; j += kNr) tile_rows = tile_times_panel(i, j);
+      for (std::int64_t i = 0, height = 0; i < rows; i += height)
+        for (std::int64_t j = n0; j < n1; j += kNr) height = tile_times_panel(i, j);
     else
       for (std::int64_t j = n0; j < n1; j += kNr)
         for (std::int64_t i = 0; i < rows;) i += tile_times_panel(i, j);
@@ -108,13 +110,13 @@ void multiply_block(const Patches<T>& a, const Weights<T>& b, const float* packe
   }
 }
 
-/// All products of `repeat`. packed: room for packed_floats(rows, taps, n, repeat, wave) floats.
+/// All products of `repeat`. packed: room for workspace_floats(rows, taps, n, repeat, wave).
 template <class T, class TC>
 void multiply(const Patches<T>& a, const Weights<T>& b, const Output<TC>& out, const Repeat& repeat, std::int64_t wave, float* packed) {
   const bool pack_first = !one_task_a_panel(a.rows(), repeat);
   if (!pack_first) wave = repeat.count;
   const std::int64_t m = a.rows(), n = b.n, panel_floats = packed_floats(a.taps(), n);
-  if (m == 0 || n == 0) return;
+  if (m == 0 || n == 0 || repeat.count == 0) return;
   const bool one_b = repeat.w == 0;
   const std::int64_t row_blocks = ceil_div(m, kRows);
   // Columns of a task: all, unless that leaves fewer than 24 tasks or too many partial tiles.

@@ -5,7 +5,7 @@
 //
 // The register tile is 12x32 for AVX-512 (24 of 32 registers), 6x16 for AVX2 (12 of 16), 4x8 for the baseline: enough
 // independent chains to hide the latency of the fma, and little enough traffic (kMr + kNr floats for kMr kNr fma) that A
-// and B may stream from the second-level cache. Every element is one fma chain over k, so the tile's size leaves no trace
+// and B may stream from the second-level cache. Rows that are left at the end take tiles of a third (4x32, 2x16, 1x8). Every element is one fma chain over k, so the tile's size leaves no trace
 // in the bits. The scheme is that of Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"; the
 // indirection that lets A's rows lie anywhere is that of Dukhan 2019, "The Indirect Convolution Algorithm" (arXiv:1907.02129).
 #pragma once
@@ -28,10 +28,10 @@ struct Runs {
 template <int MR, int NV> using Tile = Native[MR][NV];
 
 /// How a product of rows ends: its sums to c, a scratch tile. (Or finished, to where they belong: Finish of output.h.)
-struct Sums {
-  float* c;                                               // (MR, NV * kWidth)
-  template <int NV> FOVEA_INLINE void expect() const {}   // asks for what take() touches, to arrive while k runs
-  template <int MR, int NV> FOVEA_INLINE void take(Tile<MR, NV>& acc) const {
+struct KeepSums {
+  float* c;                                                 // (MR, NV * kWidth)
+  template <int NV> FOVEA_INLINE void prefetch() const {}   // what write() touches, to arrive while k runs
+  template <int MR, int NV> FOVEA_INLINE void write(Tile<MR, NV>& acc) const {
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
@@ -39,7 +39,7 @@ struct Sums {
   }
 };
 
-/// end takes the MR x (NV * kWidth) sums A (MR rows) * B. start: if not null, a scratch tile of sums that their chains go on from.
+/// end writes the MR x (NV * kWidth) sums A (MR rows) * B. start: if not null, a scratch tile of sums that their chains go on from.
 /// b: packed panel, NV * kWidth floats per k. ahead: if not null, kMr rows of A that are next, to be fetched meanwhile.
 template <int MR, int NV, class End>
 [[gnu::noinline]] void multiply_rows(const float* base, const std::int64_t* row, const Runs& runs, const float* b, const float* start,
@@ -55,14 +55,14 @@ template <int MR, int NV, class End>
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) acc[i][j] = load(start + (i * NV + j) * kWidth);
   }
-  end.template expect<NV>();
+  end.template prefetch<NV>();
   for (std::int64_t r = 0; r < runs.r; ++r)
     for (std::int64_t s = 0; s < runs.s; ++s) {
       const float* run = base + r * runs.stride_r + s * runs.stride_s + runs.length;
       const float* a[MR];   // ends of the runs: one register then both counts and indexes, from -length up to 0
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) a[i] = run + row[i];
-      if (ahead)
+      if (MR == kMr && ahead)   // few rows are the last
         for (int i = 0; i < kMr; ++i)
           for (std::int64_t k = -runs.length; k < 0; k += 16) __builtin_prefetch(run + ahead[i] + k);
       for (std::int64_t k = -runs.length; k < 0; ++k) {
@@ -78,7 +78,7 @@ template <int MR, int NV, class End>
         }
       }
     }
-  end.template take<MR, NV>(acc);
+  end.template write<MR, NV>(acc);
 }
 
 /// c (MR, NV * kWidth; rows ldc apart) = sum over `pixels` of the outer product of MR floats at a[offset[p]] and a row of b

@@ -58,8 +58,8 @@ template <class TC, class Row>
 
 /// Can a register tile take this epilogue where it is?
 template <class TC> FOVEA_INLINE bool finishes_in_registers(const Epilogue<TC>& e) {
-  return e.activation == Activation::none || e.activation == Activation::relu || e.activation == Activation::relu6 ||
-         e.activation == Activation::hard_swish;
+  return with_formula(
+      e.activation, [](auto formula) __attribute__((always_inline)) { return decltype(formula)::kFewInstructions; });
 }
 
 /// How the micro-kernel ends (micro_kernel.h) where the sums are whole: row i of the tile to y[at[i] + channel ..].
@@ -69,14 +69,14 @@ template <class TC> struct Finish {
   std::int64_t channel;      // of the tile's first column
   std::int64_t rows, cols;   // of the tile that y has
 
-  template <int NV> FOVEA_INLINE void expect() const {
+  template <int NV> FOVEA_INLINE void prefetch() const {
     for (std::int64_t i = 0; i < rows; ++i)
       for (int j = 0; j < NV * kWidth; j += 16) __builtin_prefetch(out.y + at[i] + channel + j, 1);
     if (out.e.residual)
       for (std::int64_t i = 0; i < rows; ++i)
         for (int j = 0; j < NV * kWidth; j += 16) __builtin_prefetch(out.e.residual + at[i] + channel + j);
   }
-  template <int MR, int NV> FOVEA_INLINE void take(Tile<MR, NV>& acc) const {
+  template <int MR, int NV> FOVEA_INLINE void write(Tile<MR, NV>& acc) const {
     const bool whole = rows == MR && cols == NV * kWidth;
     whole ? finish<true, MR, NV>(acc) : finish<false, MR, NV>(acc);
   }
@@ -95,15 +95,12 @@ template <class TC> struct Finish {
       map<MR, NV>(
           acc, [&](V v, int i)
                    __attribute__((always_inline)) { return kWhole || i < rows ? v + load_some<V>(residual + at[i] + channel, n) : v; });
-    if (e.activation == Activation::relu)
-      map<MR, NV>(
-          acc, [](V v, int) __attribute__((always_inline)) { return Relu::value(v); });
-    else if (e.activation == Activation::relu6)
-      map<MR, NV>(
-          acc, [](V v, int) __attribute__((always_inline)) { return Relu6::value(v); });
-    else if (e.activation == Activation::hard_swish)
-      map<MR, NV>(
-          acc, [](V v, int) __attribute__((always_inline)) { return HardSwish::value(v); });
+    with_formula(
+        e.activation, [&]<class F>(F formula) __attribute__((always_inline)) {
+          if constexpr (F::kFewInstructions && !std::is_same_v<F, Identity>)
+            map<MR, NV>(
+                acc, [&](V v, int) __attribute__((always_inline)) { return formula.value(v); });
+        });
     map<MR, NV>(
         acc, [&](V v, int i) __attribute__((always_inline)) {
           if (kWhole || i < rows) store_some(out.y + at[i] + channel, v, n);

@@ -150,7 +150,7 @@ void transpose(const T* from, std::int64_t from_step, std::int64_t rows, std::in
     std::int64_t i = 0;
     for (; i + 4 <= rows; i += 4) {
       std::int64_t j = j0;
-      for (std::int64_t l = i; l < i + 4; ++l)   // where these rows go on, to arrive while the others are moved
+      for (std::int64_t l = i; l < i + 4 && j1 < cols; ++l)   // where these rows go on, to arrive while the others are moved
         for (std::int64_t k = 0; k < 64; k += 64 / std::int64_t(sizeof(T))) __builtin_prefetch(from + l * from_step + j1 + k);
       for (; j + 4 <= j1; j += 4) {
         const T* f = from + i * from_step + j;

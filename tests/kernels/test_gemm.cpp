@@ -48,9 +48,11 @@ std::vector<GemmShape> shapes() {
   list.push_back({.m = 5, .n = 6, .k = 7, .batch = 3, .stride_a = 0, .stride_b = 42, .stride_c = 30});
   list.push_back({.m = 50, .n = 6, .k = 7, .batch = 3, .stride_a = 350, .stride_b = 0, .stride_c = 300});
   list = in_every_layout(list);
-  // more right matrices than are packed at a time (16 MB)
-  list.push_back({.m = 2, .n = 64, .k = 2000, .batch = 40, .stride_a = 4000, .stride_b = 128000, .stride_c = 128});
+  // several right matrices that are packed first, and more of them than at a time (16 MB)
+  list.push_back({.m = 101, .n = 40, .k = 9, .batch = 3, .stride_a = 909, .stride_b = 360, .stride_c = 4040});
+  list.push_back({.m = 97, .n = 2, .k = 2000, .batch = 70, .stride_a = 0, .stride_b = 4000, .stride_c = 194});
   // few rows, whose tasks pack B themselves
+  list.push_back({.m = 2, .n = 64, .k = 2000, .batch = 40, .stride_a = 4000, .stride_b = 128000, .stride_c = 128});
   list.push_back({.m = 2, .n = 4200, .k = 960, .transpose_b = true});
   list.push_back({.m = 17, .n = 1300, .k = 3100, .transpose_b = true});
   list.push_back({.m = 5, .n = 2100, .k = 1910, .transpose_b = true, .lda = 1931, .ldb = 1937, .ldc = 2160});
@@ -74,7 +76,8 @@ std::vector<GemmShape> tiles() {
   return {{.m = 19, .n = 21, .k = 23, .ldc = 40},
           {.m = 110, .n = 70, .k = 9},
           {.m = 24, .n = 64, .k = 7},
-          {.m = 40, .n = 69, .k = 1200},
+          {.m = 40, .n = 69, .k = 3100},
+          {.m = 100, .n = 37, .k = 1200},
           {.m = 3, .n = 4200, .k = 960, .transpose_b = true, .ldc = 4210}};
 }
 
