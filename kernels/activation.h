@@ -140,8 +140,8 @@ FOVEA_INLINE bool from_output(Activation a) {
   return with_formula(a, [](auto formula) { return decltype(formula)::kFromOutput; });
 }
 
-// Inside other kernels (products have cpu/output.h). What takes a few instructions is inlined in their loops, ReLU first; what needs exp or a
-// quotient stands behind a call, which keeps its registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
+// Inside other kernels (products on the CPU have cpu/output.h). What networks have there and takes a few instructions is inlined in their loops,
+// ReLU first; the others stand behind a call, which keeps their registers out of the way. Each use needs exp and its kin (math.h, cpu/math.h).
 
 /// How a V reaches such a call: lanes by reference, as GCC copies a vector struct that is passed by value in pieces, and reading it whole
 /// again stalls; a number in a register, as a device has its address in slow memory only.
